@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+libnmid_a_SOURCES += \
+	src/loop/loop.c src/loop/loop.h \
+	src/loop/pool.c src/loop/pool.h
