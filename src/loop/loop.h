@@ -47,7 +47,7 @@ int loop_on_signal(struct loop *loop, int signum, loop_fn *fn, void *arg, struct
  * (libmicrohttpd's resumes; the journal's group commit). */
 int loop_before_wait(struct loop *loop, loop_fn *fn, void *arg, struct fault *fault);
 
-/* Makes the coming wait return at once, so that one more turn happens. */
+/* Whatever calls this, the before-wait functions run once more before the loop sleeps. */
 void loop_wake(struct loop *loop);
 
 #endif
