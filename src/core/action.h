@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* An action: one request to inject, from acceptance to its outcome. */
+#ifndef NMID_CORE_ACTION_H
+#define NMID_CORE_ACTION_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/fault.h"
+#include "core/node.h"
+
+enum action_state { ACTION_NEW, ACTION_ACCEPTED, ACTION_SENT, ACTION_FINISHED };
+
+/* delivered: the BMC said so. failed: surely not delivered. unknown: it may have been. */
+enum action_outcome { OUTCOME_NONE, OUTCOME_DELIVERED, OUTCOME_FAILED, OUTCOME_UNKNOWN };
+
+/* Who asks. Strings are copied where they are kept. */
+struct principal {
+    const char *user;
+    const char *project_id; /* or NULL */
+    const char *address;    /* "127.0.0.1", "unix" ... */
+    bool administrator;
+};
+
+#define ACTION_ID_TEXT 41 /* "req-" and a UUID */
+#define ACTION_KEY_MAX 255
+
+struct engine;
+struct action_wait;
+
+struct action {
+    unsigned references;
+    char id[ACTION_ID_TEXT];
+    struct node *node;   /* counted */
+    const char *name;    /* "inject_nmi" or "trigger_crash_dump"; static */
+    const char *contract; /* "nova", "agent" ...; static */
+    char *user, *project_id, *address; /* the caller; project_id may be NULL */
+    bool force;
+    char *key_scope;     /* caller, node and Idempotency-Key; NULL without a key */
+    char *fingerprint;   /* of the body, to tell a repeat from a reuse of the key */
+    enum action_state state;
+    enum action_outcome outcome;
+    enum fault_code code; /* FAULT_NONE when delivered */
+    char *message;       /* NULL until finished */
+    json_t *evidence;    /* an object, or NULL while there is none */
+    int64_t created_at, sent_at, finished_at; /* wall clock, us; 0: not yet */
+    int64_t finished_mono;                    /* for the hold-off */
+    /* The engine's own. */
+    struct engine *engine;
+    enum action_state durable; /* what the journal has */
+    struct action_wait *waits;
+    struct action *next;   /* in the window's queue */
+    bool started;          /* holds a place in the window */
+    void (*go)(void *arg); /* the driver waits for *sent* on disk */
+    void *go_arg;
+    uint64_t serial; /* the journal's own */
+};
+
+struct action *action_new(struct node *node, const char *name, const char *contract,
+                          const struct principal *caller);
+struct action *action_ref(struct action *action);
+void action_unref(struct action *action); /* NULL-safe */
+
+const char *action_state_name(enum action_state state);
+const char *action_outcome_name(enum action_outcome outcome); /* "" for OUTCOME_NONE */
+
+/* The action as INTERFACES' object; a new reference, or NULL when memory is out.
+ * outcome, code, sent_at and finished_at are null where there is none yet. */
+json_t *action_json(const struct action *action);
+
+#endif

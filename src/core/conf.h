@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The configuration: nmid.conf and every *.conf of its include_dir, read by libconfig, which is
+ * known nowhere else. nmid.conf(5) describes each key. */
+#ifndef NMID_CORE_CONF_H
+#define NMID_CORE_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "base/fault.h"
+#include "base/report.h"
+#include "core/node.h"
+
+struct driver;
+
+struct conf_listener {
+    char *address; /* a numeric IPv4 or IPv6 address; NULL for a UNIX socket */
+    unsigned port; /* 0 asks the kernel for one (logged at start) */
+    char *socket;  /* path of a UNIX socket; NULL for TCP */
+};
+
+enum conf_resend { CONF_RESEND_NEVER, CONF_RESEND_IF_UNSEEN };
+
+/* ipmi = { ... }; times in milliseconds. */
+struct conf_ipmi {
+    unsigned window;         /* actions under way at once */
+    unsigned timeout_ms;     /* from leaving the window's queue to the outcome */
+    unsigned answer_ms;      /* how long an answer to the Chassis Control is awaited */
+    unsigned retransmit_ms;  /* first retransmission of what may be retransmitted */
+    unsigned min_interval_ms; /* between two sessions on one BMC */
+};
+
+/* limits = { ... } */
+struct conf_limits {
+    unsigned connections;             /* 1024 */
+    unsigned connections_per_address; /* 64; loopback and UNIX sockets are exempt */
+    unsigned header_bytes;            /* 16384: the request line and all headers */
+    unsigned body_bytes;              /* 65536 */
+    unsigned request_s;               /* 10: to send a whole request */
+    unsigned idle_s;                  /* 60: between requests */
+    unsigned history;                 /* 10000: finished actions remembered */
+    unsigned queue;                   /* 100000: actions that may wait for the window */
+};
+
+struct conf {
+    struct conf_listener *listeners;
+    size_t listener_count;
+    char *state_dir;
+    unsigned hold_off_s;
+    struct conf_ipmi ipmi;
+    struct conf_limits limits;
+    char *include_dir; /* or NULL */
+    struct node_table *nodes;
+};
+
+/* Reads path and what it includes. drivers: NULL-terminated. On success 0 and *ret_conf. On
+ * failure -1, every error in errors, *ret_conf untouched. What is allowed but unwise goes to
+ * warnings (may be NULL) in either case. */
+int conf_load(const char *path, const struct driver *const *drivers, struct conf **ret_conf,
+              struct report *errors, struct report *warnings);
+
+/* The same for a text that is in memory already, without its include_dir: conf_load() minus the
+ * files. public: the text came from where others can read it, so it may hold no secret. */
+struct conf_source {
+    const char *name; /* of the file, for messages and relative paths */
+    const char *text;
+    size_t len;
+    bool public;
+};
+int conf_parse(const struct conf_source *source, const struct driver *const *drivers,
+               struct conf **ret_conf, struct report *errors, struct report *warnings);
+
+void conf_free(struct conf *conf); /* NULL-safe */
+
+#endif

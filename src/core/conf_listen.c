@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* listen and auth: who may connect. This version knows "none" alone, under which every caller is
+ * the administrator: a UNIX socket has its file's permissions, loopback is a warning, any other
+ * address an error. */
+#include <arpa/inet.h>
+#include <libconfig.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include "core/conf_parts.h"
+
+#define LISTENERS_MAX 64
+#define DEFAULT_PORT  8623
+#define SOCKET_MAX    (sizeof((struct sockaddr_un *)0)->sun_path - 1)
+
+/* auth = { strategy = "..."; }, at the top or in a listener. */
+void conf_read_auth(struct conf_block *block)
+{
+    struct conf_block auth;
+    const char *strategy = "none";
+    const char *path = block->path[0] == '\0' ? "auth." : "listen.auth.";
+    if (block_group(block, "auth", path, &auth) <= 0)
+        return;
+    if (block_string(&auth, "strategy", &strategy) == 0)
+        block_complain(&auth, "strategy", "missing: expected \"none\"");
+    else if (strcmp(strategy, "http_basic") == 0 || strcmp(strategy, "keystone") == 0)
+        block_complain(&auth, "strategy",
+                       "\"%s\" is not supported in this version: expected "
+                       "\"none\"",
+                       strategy);
+    else if (strcmp(strategy, "none") != 0)
+        block_complain(&auth, "strategy", "expected \"none\"");
+    block_finish(&auth);
+}
+
+/* Rewrites a numeric address in its one short form. *ret_loopback: 127/8, ::1, or the former
+ * mapped into IPv6. NULL when it is none or memory is out. */
+static char *address_copy(const char *address, bool *ret_loopback)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+    char text[INET6_ADDRSTRLEN];
+    if (inet_pton(AF_INET, address, &v4) == 1) {
+        *ret_loopback = (ntohl(v4.s_addr) >> 24) == 127;
+        inet_ntop(AF_INET, &v4, text, sizeof text);
+    } else if (inet_pton(AF_INET6, address, &v6) == 1) {
+        *ret_loopback =
+            IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
+        inet_ntop(AF_INET6, &v6, text, sizeof text);
+    } else {
+        return NULL;
+    }
+    return strdup(text);
+}
+
+static int read_tcp(struct conf_block *block, const char *address, struct conf_listener *listener)
+{
+    bool loopback = false;
+    listener->port = DEFAULT_PORT;
+    int result = block_unsigned(block, "port", 0, 65535, &listener->port) < 0 ? -1 : 0;
+    listener->address = address_copy(address, &loopback);
+    if (listener->address == NULL)
+        return block_complain(block, "address", "expected a numeric IPv4 or IPv6 address");
+    if (!loopback)
+        return block_complain(block, "address",
+                              "%s is not loopback, and auth \"none\" lets every "
+                              "caller inject: expected 127.0.0.1, ::1 or a socket",
+                              listener->address);
+    block_warn(block, "address",
+               "auth \"none\" on %s: every user of this host may inject; prefer a socket",
+               listener->address);
+    return result;
+}
+
+static int read_socket(struct conf_block *block, struct conf_listener *listener)
+{
+    if (block_take(block, "port") != NULL)
+        return block_complain(block, "port", "a socket has none");
+    if (block_path(block, "socket", &listener->socket) < 0)
+        return -1;
+    if (strlen(listener->socket) > SOCKET_MAX)
+        return block_complain(block, "socket", "longer than %zu bytes", SOCKET_MAX);
+    return 0;
+}
+
+static int read_listener(struct conf_block *block, struct conf_listener *listener)
+{
+    const char *address = NULL;
+    int has_address = block_string(block, "address", &address);
+    bool has_socket = block_take(block, "socket") != NULL;
+    conf_read_auth(block);
+    if (has_address != 0 && has_socket)
+        return block_complain(block, "socket", "stands beside address: expected one of them");
+    if (has_socket)
+        return read_socket(block, listener);
+    if (has_address == 0)
+        return block_complain(block, "address", "missing: expected address or socket");
+    return has_address < 0 ? -1 : read_tcp(block, address, listener);
+}
+
+static bool same_listener(const struct conf_listener *a, const struct conf_listener *b)
+{
+    if (a->socket != NULL && b->socket != NULL)
+        return strcmp(a->socket, b->socket) == 0;
+    return a->address != NULL && b->address != NULL && a->port == b->port && a->port != 0 &&
+           strcmp(a->address, b->address) == 0;
+}
+
+static void add_listener(struct conf_block *block, struct conf *conf)
+{
+    struct conf_listener *listener = &conf->listeners[conf->listener_count];
+    int result = read_listener(block, listener);
+    block_finish(block);
+    conf->listener_count++; /* a bad one too: conf_free() frees what it has */
+    if (result < 0)
+        return;
+    for (size_t i = 0; i + 1 < conf->listener_count; i++) {
+        if (same_listener(&conf->listeners[i], listener)) {
+            block_complain(block, listener->socket != NULL ? "socket" : "address", "listed twice");
+            return;
+        }
+    }
+}
+
+void conf_read_listen(struct conf_block *root)
+{
+    struct conf *conf = root->reader->conf;
+    struct config_setting_t *list;
+    struct conf_block block;
+    if (block_list(root, "listen", &list) <= 0)
+        return;
+    unsigned count = (unsigned)config_setting_length(list);
+    if (count == 0 || count > LISTENERS_MAX) {
+        block_complain(root, "listen", "expected 1 to %d listeners", LISTENERS_MAX);
+        return;
+    }
+    struct conf_listener *listeners = calloc(count, sizeof *listeners);
+    if (listeners == NULL) {
+        block_complain(root, "listen", "out of memory");
+        return;
+    }
+    for (size_t i = 0; i < conf->listener_count; i++)
+        free(conf->listeners[i].socket); /* the default */
+    free(conf->listeners);
+    conf->listeners = listeners;
+    conf->listener_count = 0;
+    for (unsigned i = 0; i < count; i++) {
+        if (block_list_group(root, list, i, "listen.", &block) > 0)
+            add_listener(&block, conf);
+    }
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The keys at the top of nmid.conf, their defaults and ranges, as nmid.conf(5) lists them. */
+#include <stdlib.h>
+#include <string.h>
+#include "core/conf_parts.h"
+
+#define DEFAULT_STATE_DIR "/var/lib/nmid"
+#define DEFAULT_SOCKET    "/run/nmid/nmid.sock"
+#define HOLD_OFF_MIN_S    150 /* nova-compute repeats for 120 s */
+#define HOLD_OFF_MAX_S    604800
+#define ANSWER_MIN_MS     100
+
+/* A number of a settings group: where it goes and what it may be. */
+struct number_key {
+    const char *name;
+    size_t offset;
+    unsigned min, max, value; /* value: the default */
+};
+
+#define IPMI(member)   offsetof(struct conf_ipmi, member)
+#define LIMITS(member) offsetof(struct conf_limits, member)
+
+static const struct number_key ipmi_keys[] = {
+    {"window", IPMI(window), 1, 65536, 4096},
+    {"timeout_ms", IPMI(timeout_ms), 1000, 600000, 20000},
+    {"answer_ms", IPMI(answer_ms), ANSWER_MIN_MS, 600000, 10000},
+    {"retransmit_ms", IPMI(retransmit_ms), 50, 60000, 1000},
+    {"min_interval_ms", IPMI(min_interval_ms), 0, 3600000, 0},
+    {NULL, 0, 0, 0, 0},
+};
+
+static const struct number_key limits_keys[] = {
+    {"connections", LIMITS(connections), 1, 65536, 1024},
+    {"connections_per_address", LIMITS(connections_per_address), 1, 65536, 64},
+    {"header_bytes", LIMITS(header_bytes), 1024, 1048576, 16384},
+    {"body_bytes", LIMITS(body_bytes), 1024, 16777216, 65536},
+    {"request_s", LIMITS(request_s), 1, 3600, 10},
+    {"idle_s", LIMITS(idle_s), 1, 86400, 60},
+    {"history", LIMITS(history), 1, 10000000, 10000},
+    {"queue", LIMITS(queue), 1, 10000000, 100000},
+    {NULL, 0, 0, 0, 0},
+};
+
+static unsigned *number_at(void *settings, const struct number_key *key)
+{
+    return (unsigned *)(void *)((char *)settings + key->offset);
+}
+
+static void set_defaults(void *settings, const struct number_key *keys)
+{
+    for (; keys->name != NULL; keys++)
+        *number_at(settings, keys) = keys->value;
+}
+
+static void read_numbers(struct conf_block *block, void *settings, const struct number_key *keys)
+{
+    for (; keys->name != NULL; keys++)
+        block_unsigned(block, keys->name, keys->min, keys->max, number_at(settings, keys));
+}
+
+int conf_defaults(struct conf *conf)
+{
+    conf->hold_off_s = 300;
+    set_defaults(&conf->ipmi, ipmi_keys);
+    set_defaults(&conf->limits, limits_keys);
+    conf->state_dir = strdup(DEFAULT_STATE_DIR);
+    conf->listeners = calloc(1, sizeof *conf->listeners);
+    conf->nodes = node_table_new();
+    if (conf->state_dir == NULL || conf->listeners == NULL || conf->nodes == NULL)
+        return -1;
+    conf->listener_count = 1;
+    conf->listeners[0].socket = strdup(DEFAULT_SOCKET);
+    return conf->listeners[0].socket == NULL ? -1 : 0;
+}
+
+static void read_hold_off(struct conf_block *root)
+{
+    unsigned *hold_off_s = &root->reader->conf->hold_off_s;
+    unsigned value;
+    int got = block_unsigned(root, "hold_off_s", 0, HOLD_OFF_MAX_S, &value);
+    if (got <= 0)
+        return;
+    if (value == 0) {
+        block_warn(root, "hold_off_s",
+                   "0 is for labs only: a repeated request injects again, into the crash dump");
+    } else if (value < HOLD_OFF_MIN_S) {
+        block_complain(root, "hold_off_s", "expected 0 or an integer from %d to %d", HOLD_OFF_MIN_S,
+                       HOLD_OFF_MAX_S);
+    }
+    *hold_off_s = value;
+}
+
+/* What the design has and this version has not: the one value that means "off" is taken. */
+static void read_unsupported(struct conf_block *block)
+{
+    const char *resend = "never";
+    bool retry_busy = false;
+    block_string(block, "resend", &resend);
+    if (strcmp(resend, "if-unseen") == 0)
+        block_complain(block, "resend",
+                       "\"if-unseen\" is not supported in this version: expected \"never\"");
+    else if (strcmp(resend, "never") != 0)
+        block_complain(block, "resend", "expected \"never\"");
+    block_boolean(block, "retry_busy", &retry_busy);
+    if (retry_busy)
+        block_complain(block, "retry_busy",
+                       "true is not supported in this version: expected false");
+}
+
+static void read_ipmi(struct conf_block *root)
+{
+    struct conf_ipmi *ipmi = &root->reader->conf->ipmi;
+    struct conf_block block;
+    if (block_group(root, "ipmi", "ipmi.", &block) <= 0)
+        return;
+    read_numbers(&block, ipmi, ipmi_keys);
+    read_unsupported(&block);
+    bool answer_given = block_take(&block, "answer_ms") != NULL;
+    if (ipmi->answer_ms > ipmi->timeout_ms) {
+        if (answer_given)
+            block_complain(&block, "answer_ms",
+                           "expected a decimal integer from %d to ipmi.timeout_ms (%u)",
+                           ANSWER_MIN_MS, ipmi->timeout_ms);
+        else
+            ipmi->answer_ms = ipmi->timeout_ms; /* the default must not break a short timeout */
+    }
+    block_finish(&block);
+}
+
+static void read_limits(struct conf_block *root)
+{
+    struct conf_block block;
+    if (block_group(root, "limits", "limits.", &block) <= 0)
+        return;
+    read_numbers(&block, &root->reader->conf->limits, limits_keys);
+    block_finish(&block);
+}
+
+void conf_read_main(struct conf_block *root)
+{
+    struct conf *conf = root->reader->conf;
+    conf_read_listen(root);
+    block_path(root, "state_dir", &conf->state_dir);
+    conf_read_auth(root);
+    block_path(root, "include_dir", &conf->include_dir);
+    root->reader->include_line = block_line(root, "include_dir");
+    read_hold_off(root);
+    read_ipmi(root);
+    read_limits(root);
+    conf_read_nodes(root);
+    block_finish(root);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* One file's text through libconfig. libconfig reads it as a stream from memory, so that it keeps
+ * no whole copy, and the strings of its tree are wiped before they are freed. (Its scanner's
+ * buffer of 16 KiB and its one-token strings are freed as they are: the library has no hook.) */
+#include <libconfig.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/secret.h"
+#include "core/conf_parts.h"
+
+static void wipe_tree(config_setting_t *setting)
+{
+    if (config_setting_type(setting) == CONFIG_TYPE_STRING) {
+        const char *value = config_setting_get_string(setting);
+        if (value != NULL)
+            secret_wipe((char *)value, strlen(value));
+        return;
+    }
+    if (!config_setting_is_aggregate(setting))
+        return;
+    unsigned count = (unsigned)config_setting_length(setting);
+    for (unsigned i = 0; i < count; i++)
+        wipe_tree(config_setting_get_elem(setting, i));
+}
+
+static void parse_stream(struct conf_reader *reader, FILE *stream, conf_read_fn *read)
+{
+    config_t config;
+    config_init(&config);
+    if (config_read(&config, stream) != CONFIG_TRUE) {
+        const char *text = config_error_text(&config);
+        report_add(reader->errors, reader->file, (unsigned)config_error_line(&config), "%s",
+                   text == NULL ? "syntax error" : text);
+    } else {
+        struct conf_block root = {reader, config_root_setting(&config), ""};
+        read(&root);
+    }
+    wipe_tree(config_root_setting(&config));
+    config_destroy(&config);
+}
+
+/* libconfig 1.5 knows a comment only by the newline behind it: the last line gets one. */
+static char *text_copy(const struct conf_source *source)
+{
+    char *copy = malloc(source->len + 2);
+    if (copy == NULL)
+        return NULL;
+    memcpy(copy, source->text, source->len);
+    memcpy(copy + source->len, "\n", 2);
+    return copy;
+}
+
+void conf_text_parse(struct conf_reader *reader, const struct conf_source *source,
+                     conf_read_fn *read)
+{
+    unsigned line;
+    const char *what;
+    reader->file = source->name;
+    reader->secret_line = 0;
+    if (conf_scan(source->text, source->len, &line, &what) < 0) {
+        report_add(reader->errors, source->name, line, "%s", what);
+        return;
+    }
+    char *copy = text_copy(source);
+    FILE *stream = copy == NULL ? NULL : fmemopen(copy, source->len + 1, "r");
+    if (stream == NULL) {
+        report_add(reader->errors, source->name, 0, "out of memory");
+    } else {
+        setvbuf(stream, NULL, _IONBF, 0); /* no copy in a buffer of stdio's */
+        parse_stream(reader, stream, read);
+        fclose(stream);
+    }
+    if (copy != NULL)
+        secret_wipe(copy, source->len);
+    free(copy);
+    if (reader->secret_line != 0 && source->public)
+        report_add(reader->errors, source->name, reader->secret_line,
+                   "the file holds a secret and is readable by others: chmod o-r %s", source->name);
+}

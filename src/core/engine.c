@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The engine. engine_submit() is the ladder; the window lets so many actions out at once; a driver
+ * takes each to its one action_finish(); the journal hears of every state before anybody else. */
+#include "core/engine.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/engine_state.h"
+
+static void on_before_wait(void *arg);
+static void on_journal_done(void *arg, struct action *action, enum action_state state, bool ok);
+
+/* ---- Life ---- */
+
+struct engine *engine_new(struct loop *loop, const struct conf *conf,
+                          const struct driver *const *drivers, struct journal *journal,
+                          struct fault *fault)
+{
+    struct engine *engine = calloc(1, sizeof *engine);
+    if (engine == NULL || (engine->occupied = map_new()) == NULL) {
+        free(engine);
+        fault_set(fault, FAULT_MEMORY, "out of memory");
+        return NULL;
+    }
+    engine->loop = loop;
+    engine->conf = conf;
+    engine->journal = journal;
+    engine->queue_end = &engine->queue;
+    wait_queue_init(&engine->waits, loop);
+    journal_on_done(journal, on_journal_done, engine);
+    for (size_t i = 0; drivers[i] != NULL && i < DRIVERS_MAX; i++) {
+        engine->instances[i] = drivers[i]->open(loop, &conf->ipmi, fault);
+        if (engine->instances[i] == NULL) {
+            engine_free(engine);
+            return NULL;
+        }
+        engine->drivers[i] = drivers[i];
+    }
+    if (loop_before_wait(loop, on_before_wait, engine, fault) < 0) {
+        engine_free(engine);
+        return NULL;
+    }
+    return engine;
+}
+
+void engine_free(struct engine *engine)
+{
+    if (engine == NULL)
+        return;
+    for (size_t i = 0; i < DRIVERS_MAX && engine->drivers[i] != NULL; i++)
+        engine->drivers[i]->close(engine->instances[i]);
+    while (engine->waits.due != NULL)
+        wait_cancel(engine->waits.due);
+    journal_on_done(engine->journal, NULL, NULL);
+    map_free(engine->occupied);
+    free(engine);
+}
+
+void engine_reload(struct engine *engine, const struct conf *conf)
+{
+    engine->conf = conf;
+    for (size_t i = 0; i < DRIVERS_MAX && engine->drivers[i] != NULL; i++)
+        engine->drivers[i]->configure(engine->instances[i], &conf->ipmi);
+    engine_pump(engine); /* the window may have grown */
+}
+
+static void *instance_of(const struct engine *engine, const struct driver *driver)
+{
+    for (size_t i = 0; i < DRIVERS_MAX; i++) {
+        if (engine->drivers[i] == driver)
+            return engine->instances[i];
+    }
+    return NULL;
+}
+
+struct journal *engine_journal(struct engine *engine)
+{
+    return engine->journal;
+}
+
+const struct node_table *engine_nodes(const struct engine *engine)
+{
+    return engine->conf->nodes;
+}
+
+struct action *engine_action(struct engine *engine, const char *id)
+{
+    return journal_find(engine->journal, id);
+}
+
+void engine_counts(const struct engine *engine, struct engine_counts *ret_counts)
+{
+    *ret_counts = engine->counts;
+    ret_counts->queued = engine->queued;
+    ret_counts->in_flight = engine->in_window;
+}
+
+struct action_wait *engine_wait(struct engine *engine, struct action *action,
+                                enum action_state state, action_wait_fn *fn, void *arg)
+{
+    return wait_add(&engine->waits, action, state, fn, arg);
+}
+
+void engine_wait_cancel(struct action_wait *wait)
+{
+    wait_cancel(wait);
+}
+
+/* ---- One action or probe at a time on a node and on a BMC ---- */
+
+struct occupation *engine_occupy(struct engine *engine, struct node *node, struct action *action)
+{
+    struct occupation *occupation = calloc(1, sizeof *occupation);
+    if (occupation == NULL)
+        return NULL;
+    occupation->engine = engine;
+    occupation->node = node_ref(node);
+    occupation->action = action;
+    if (map_put(engine->occupied, node->uuid, occupation) < 0 ||
+        (node->target != NULL && map_put(engine->occupied, node->target, occupation) < 0)) {
+        map_remove(engine->occupied, node->uuid);
+        node_unref(occupation->node);
+        free(occupation);
+        return NULL;
+    }
+    return occupation;
+}
+
+void engine_vacate(struct engine *engine, struct node *node)
+{
+    struct occupation *occupation = map_remove(engine->occupied, node->uuid);
+    if (node->target != NULL)
+        map_remove(engine->occupied, node->target);
+    if (occupation != NULL)
+        node_unref(occupation->node);
+    free(occupation);
+}
+
+/* ---- The window ---- */
+
+void engine_enqueue(struct engine *engine, struct action *action)
+{
+    action->next = NULL;
+    *engine->queue_end = action_ref(action);
+    engine->queue_end = &action->next;
+    engine->queued++;
+}
+
+static struct action *queue_take(struct engine *engine)
+{
+    struct action *action = engine->queue;
+    if (action == NULL)
+        return NULL;
+    engine->queue = action->next;
+    if (engine->queue == NULL)
+        engine->queue_end = &engine->queue;
+    engine->queued--;
+    return action;
+}
+
+/* Starts what the window has room for. Not recursive: an action that finishes inside its own
+ * start() only makes room for the loop here. */
+void engine_pump(struct engine *engine)
+{
+    if (engine->pumping)
+        return;
+    engine->pumping = true;
+    while (!engine->draining && engine->queue != NULL &&
+           engine->in_window < engine->conf->ipmi.window) {
+        struct action *action = queue_take(engine);
+        if (action->state == ACTION_FINISHED) { /* given up while it waited */
+            action_unref(action);
+            continue;
+        }
+        const struct driver *driver = action->node->driver;
+        engine->in_window++;
+        action->started = true;
+        driver->start(instance_of(engine, driver), action);
+        action_unref(action);
+    }
+    engine->pumping = false;
+}
+
+/* ---- What drivers call ---- */
+
+void action_sending(struct action *action, loop_fn *go, void *arg)
+{
+    action->go = go;
+    action->go_arg = arg;
+    if (journal_write(action->engine->journal, action, ACTION_SENT) < 0)
+        on_journal_done(action->engine, action, ACTION_SENT, false);
+}
+
+void action_revoke(struct action *action)
+{
+    action->go = NULL;
+}
+
+void action_evidence(struct action *action, const char *key, json_t *value)
+{
+    if (action->evidence == NULL)
+        action->evidence = json_object();
+    if (action->evidence == NULL || json_object_set_new(action->evidence, key, value) < 0)
+        log_warning("action %s: evidence %s lost, out of memory", action->id, key);
+}
+
+static void count_outcome(struct engine *engine, enum action_outcome outcome)
+{
+    if (outcome == OUTCOME_DELIVERED)
+        engine->counts.delivered++;
+    else if (outcome == OUTCOME_FAILED)
+        engine->counts.failed++;
+    else
+        engine->counts.unknown++;
+}
+
+/* The true outcome goes into the action first; then the journal hears of it. */
+static void finish(struct action *action, enum action_outcome outcome, enum fault_code code,
+                   const char *message)
+{
+    struct engine *engine = action->engine;
+    action->go = NULL;
+    action->state = ACTION_FINISHED;
+    action->outcome = outcome;
+    action->code = code;
+    action->message = strdup(message);
+    action->finished_at = clock_wall_us();
+    action->finished_mono = clock_mono_us();
+    count_outcome(engine, outcome);
+    log_info("action %s: %s of %s %s: %s", action->id, action->name, node_label(action->node),
+             action_outcome_name(outcome), message);
+    if (journal_write(engine->journal, action, ACTION_FINISHED) < 0)
+        on_journal_done(engine, action, ACTION_FINISHED, false);
+}
+
+void action_finish(struct action *action, enum action_outcome outcome, enum fault_code code,
+                   const char *format, ...)
+{
+    char message[FAULT_MESSAGE_MAX];
+    va_list args;
+    if (action->state == ACTION_FINISHED)
+        abort(); /* a second completion would be a lie: better no daemon */
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+
+    struct engine *engine = action->engine;
+    action_ref(action);
+    engine_vacate(engine, action->node);
+    if (action->started)
+        engine->in_window--;
+    finish(action, outcome, code, message);
+    action_unref(action);
+    engine_pump(engine);
+}
+
+/* ---- What the journal calls ---- */
+
+/* *accepted* or *sent* could not be recorded: nothing may leave. */
+static void give_up(struct engine *engine, struct action *action)
+{
+    static const char why[] = "the action could not be recorded; nothing was sent";
+    if (action->state == ACTION_FINISHED)
+        return;
+    action->go = NULL; /* the driver may take its time, and *sent* may still succeed */
+    if (action->started)
+        action->node->driver->abort(instance_of(engine, action->node->driver), action,
+                                    FAULT_JOURNAL, why);
+    else
+        action_finish(action, OUTCOME_FAILED, FAULT_JOURNAL, why);
+}
+
+static void on_journal_done(void *arg, struct action *action, enum action_state state, bool ok)
+{
+    struct engine *engine = arg;
+    if (action->durable < state)
+        action->durable = state;
+    if (!ok && state == ACTION_FINISHED) {
+        /* The caller still hears the truth; but what cannot be remembered must not go on. */
+        log_error("action %s: its outcome (%s) could not be recorded; new actions are refused",
+                  action->id, action_outcome_name(action->outcome));
+        engine->journal_broken = true;
+    } else if (!ok) {
+        give_up(engine, action);
+    } else if (state == ACTION_SENT && action->go != NULL) {
+        loop_fn *go = action->go;
+        action->go = NULL;
+        action->state = ACTION_SENT;
+        action->sent_at = clock_wall_us(); /* go() sends the datagram */
+        go(action->go_arg);
+    }
+    wait_reached(&engine->waits, action);
+}
+
+/* ---- Probes, refusals of a batch, the end ---- */
+
+static void on_probe_done(void *arg, json_t *result, const struct fault *fault)
+{
+    struct occupation *occupation = arg;
+    engine_probe_fn *done = occupation->probe_done;
+    void *done_arg = occupation->probe_arg;
+    struct node *node = node_ref(occupation->node);
+    engine_vacate(occupation->engine, node);
+    node_unref(node);
+    done(done_arg, result, fault);
+}
+
+int engine_probe(struct engine *engine, struct node *node, engine_probe_fn *done, void *arg,
+                 struct fault *fault)
+{
+    struct fault local = {0};
+    if (fault == NULL)
+        fault = &local;
+    if (node->driver->probe == NULL)
+        return fault_set(fault, FAULT_UNSUPPORTED, "the driver %s of node %s cannot be probed",
+                         node->driver->name, node_label(node));
+    if (engine_check_daemon(engine, fault) < 0 || engine_check_in_flight(engine, node, fault) < 0)
+        return -1;
+    struct occupation *occupation = engine_occupy(engine, node, NULL);
+    if (occupation == NULL)
+        return fault_set(fault, FAULT_MEMORY, "out of memory");
+    occupation->probe_done = done;
+    occupation->probe_arg = arg;
+    node->driver->probe(instance_of(engine, node->driver), node, on_probe_done, occupation);
+    return 0;
+}
+
+struct action *engine_record_refusal(struct engine *engine, const struct request *request,
+                                     const struct fault *refusal, struct fault *fault)
+{
+    struct node *node = engine_find(engine, request->node_ident, request->caller, fault);
+    if (node == NULL)
+        return NULL;
+    struct action *action = action_new(node, request->name, request->contract, request->caller);
+    if (action == NULL) {
+        fault_set(fault, FAULT_MEMORY, "out of memory");
+        return NULL;
+    }
+    action->engine = engine;
+    finish(action, OUTCOME_FAILED, refusal->code, refusal->message);
+    struct action *kept = journal_find(engine->journal, action->id);
+    action_unref(action);
+    if (kept == NULL)
+        fault_set(fault, FAULT_JOURNAL, "the refusal could not be recorded");
+    return kept;
+}
+
+static void on_before_wait(void *arg)
+{
+    struct engine *engine = arg;
+    wait_queue_run(&engine->waits);
+    if (!engine->draining || engine->drained == NULL || engine->in_window > 0 ||
+        journal_pending(engine->journal) > 0 || engine->waits.due != NULL)
+        return;
+    loop_fn *drained = engine->drained;
+    engine->drained = NULL;
+    drained(engine->drained_arg);
+}
+
+/* Whoever waits for *sent* is about to be given up: his go() must not come any more. */
+static void revoke_all(struct engine *engine)
+{
+    size_t position = 0;
+    for (struct occupation *o; (o = map_next(engine->occupied, &position)) != NULL;) {
+        if (o->action != NULL)
+            o->action->go = NULL;
+    }
+}
+
+void engine_drain(struct engine *engine, loop_fn *done, void *arg)
+{
+    static const char why[] = "nmid was stopped before the interrupt was sent";
+    engine->draining = true;
+    engine->drained = done;
+    engine->drained_arg = arg;
+    for (struct action *action; (action = queue_take(engine)) != NULL; action_unref(action)) {
+        if (action->state != ACTION_FINISHED)
+            action_finish(action, OUTCOME_FAILED, FAULT_STOPPING, "%s", why);
+    }
+    revoke_all(engine);
+    for (size_t i = 0; i < DRIVERS_MAX && engine->drivers[i] != NULL; i++)
+        engine->drivers[i]->abort(engine->instances[i], NULL, FAULT_STOPPING, why);
+    loop_wake(engine->loop);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What engine.c and ladder.c share, and nobody else. */
+#ifndef NMID_CORE_ENGINE_STATE_H
+#define NMID_CORE_ENGINE_STATE_H
+
+#include "base/map.h"
+#include "core/driver.h"
+#include "core/engine.h"
+#include "core/wait.h"
+
+#define DRIVERS_MAX 8
+
+/* What is under way on a node and its BMC: an action, or (action == NULL) a probe. */
+struct occupation {
+    struct node *node; /* counted */
+    struct action *action;
+    struct engine *engine;
+    engine_probe_fn *probe_done;
+    void *probe_arg;
+};
+
+struct engine {
+    struct loop *loop;
+    const struct conf *conf;
+    struct journal *journal;
+    const struct driver *drivers[DRIVERS_MAX];
+    void *instances[DRIVERS_MAX];
+    struct map *occupied; /* by UUID and by BMC target: the same struct occupation twice */
+    struct wait_queue waits;
+    struct action *queue, **queue_end; /* waits for the window, counted */
+    size_t queued, in_window;
+    bool pumping, draining, journal_broken;
+    loop_fn *drained;
+    void *drained_arg;
+    struct engine_counts counts;
+};
+
+/* Marks node and BMC as taken (by an action, or by a probe when action is NULL); NULL when memory is
+ * out. */
+struct occupation *engine_occupy(struct engine *engine, struct node *node, struct action *action);
+void engine_vacate(struct engine *engine, struct node *node);
+
+/* Queues an action for the window, and lets out what the window has room for. */
+void engine_enqueue(struct engine *engine, struct action *action);
+void engine_pump(struct engine *engine);
+
+/* The rungs that a probe climbs too. */
+int engine_check_in_flight(const struct engine *engine, const struct node *node,
+                           struct fault *fault);
+int engine_check_daemon(const struct engine *engine, struct fault *fault);
+
+#endif

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The ladder: the steps that a request takes, in this order, before anything is sent. Each is a
+ * short function; the first that refuses ends the climb. */
+#include "core/engine.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/engine_state.h"
+#include "core/policy.h"
+
+static struct occupation *occupation_of(const struct engine *engine, const struct node *node)
+{
+    struct occupation *occupation = map_get(engine->occupied, node->uuid);
+    if (occupation == NULL && node->target != NULL)
+        occupation = map_get(engine->occupied, node->target);
+    return occupation;
+}
+
+struct node *engine_find(struct engine *engine, const char *ident, const struct principal *caller,
+                         struct fault *fault)
+{
+    struct node *node = node_table_find(engine->conf->nodes, ident);
+    if (node == NULL || !policy_sees(caller, node)) {
+        fault_set(fault, FAULT_NODE_NOT_FOUND, "no node %.80s", ident);
+        return NULL;
+    }
+    return node;
+}
+
+/* Scope of an Idempotency-Key: caller, node and key. */
+static char *key_scope(const struct request *request, const struct node *node)
+{
+    char *scope = NULL;
+    const char *project = request->caller->project_id;
+    if (asprintf(&scope, "%s\n%s\n%s\n%s", request->caller->user ? request->caller->user : "",
+                 project ? project : "", node->uuid, request->idempotency_key) < 0)
+        return NULL;
+    return scope;
+}
+
+/* 1: *ret_action is the earlier action that this request repeats. 0: it is no repeat. */
+static int find_repeat(struct engine *engine, const struct request *request, const char *scope,
+                       struct action **ret_action, struct fault *fault)
+{
+    struct action *earlier = scope == NULL ? NULL : journal_find_key(engine->journal, scope);
+    if (earlier == NULL)
+        return 0;
+    const char *a = request->fingerprint ? request->fingerprint : "";
+    const char *b = earlier->fingerprint ? earlier->fingerprint : "";
+    if (strcmp(a, b) != 0) {
+        memcpy(fault->action_id, earlier->id, sizeof earlier->id);
+        return fault_set(fault, FAULT_KEY_REUSED,
+                         "the Idempotency-Key was used for another request (action %s)",
+                         earlier->id);
+    }
+    *ret_action = earlier;
+    return 1;
+}
+
+static int check_force(const struct request *request, struct fault *fault)
+{
+    if (!request->force || request->caller->administrator)
+        return 0;
+    return fault_set(fault, FAULT_FORBIDDEN, "force is for administrators only");
+}
+
+static int check_status(const struct request *request, const struct node *node, struct fault *fault)
+{
+    if (request->force || (request->statuses & NODE_STATUS_BIT(node->status)) != 0)
+        return 0;
+    char state[32];
+    snprintf(state, sizeof state, "%s", node_status_name(node->status));
+    for (char *p = state; *p != '\0'; p++)
+        *p = (char)tolower((unsigned char)*p);
+    return fault_set(fault, FAULT_STATUS, "Cannot '%s' instance %s while it is in vm_state %s",
+                     request->name, node->uuid, state);
+}
+
+static int check_driver(const struct node *node, struct fault *fault)
+{
+    if (node->driver->has_nmi)
+        return 0;
+    return fault_set(fault, FAULT_UNSUPPORTED,
+                     "the driver %s of node %s has no way to inject an NMI", node->driver->name,
+                     node_label(node));
+}
+
+int engine_check_in_flight(const struct engine *engine, const struct node *node,
+                           struct fault *fault)
+{
+    const struct occupation *occupation = occupation_of(engine, node);
+    if (occupation == NULL)
+        return 0;
+    if (occupation->action == NULL)
+        return fault_set(fault, FAULT_IN_FLIGHT, "a probe of %s is under way; try again",
+                         node_label(node));
+    memcpy(fault->action_id, occupation->action->id, sizeof occupation->action->id);
+    return fault_set(fault, FAULT_IN_FLIGHT,
+                     "an NMI for %s is already under way (action %s); nothing more was sent",
+                     node_label(occupation->node), occupation->action->id);
+}
+
+static int check_hold_off(const struct engine *engine, const struct request *request,
+                          const struct node *node, struct fault *fault)
+{
+    const struct action *last = journal_last_nmi(engine->journal, node);
+    if (last == NULL || request->force)
+        return 0;
+    int64_t age_s = (clock_mono_us() - last->finished_mono) / 1000000;
+    int64_t left_s = (int64_t)engine->conf->hold_off_s - age_s;
+    if (left_s <= 0)
+        return 0;
+    char again[CLOCK_TEXT_MAX];
+    memcpy(fault->action_id, last->id, sizeof last->id);
+    return fault_set(
+        fault, FAULT_HOLD_OFF,
+        "an NMI %s to %s %lld s ago (action %s); another one would destroy the dump that it began, "
+        "so nothing was sent; allowed again in %lld s (%s)",
+        last->outcome == OUTCOME_DELIVERED ? "was delivered" : "may have been delivered",
+        node_label(node), (long long)age_s, last->id, (long long)left_s,
+        clock_text(clock_wall_us() + left_s * 1000000, again));
+}
+
+int engine_check_daemon(const struct engine *engine, struct fault *fault)
+{
+    if (engine->draining)
+        return fault_set(fault, FAULT_STOPPING, "nmid is shutting down; nothing was sent");
+    if (engine->journal_broken)
+        return fault_set(fault, FAULT_JOURNAL,
+                         "nmid cannot record what it does and therefore does nothing");
+    return 0;
+}
+
+static int check_queue(const struct engine *engine, struct fault *fault)
+{
+    if (engine->queued < engine->conf->limits.queue)
+        return 0;
+    return fault_set(fault, FAULT_OVERLOADED, "%zu actions wait already; nothing was sent",
+                     engine->queued);
+}
+
+/* The last rung: an action that the journal knows, and that waits for the window. Takes over scope.
+ */
+static struct action *accept_action(struct engine *engine, const struct request *request,
+                                    struct node *node, char *scope, struct fault *fault)
+{
+    struct action *action = action_new(node, request->name, request->contract, request->caller);
+    if (action == NULL) {
+        free(scope);
+        fault_set(fault, FAULT_MEMORY, "out of memory");
+        return NULL;
+    }
+    action->engine = engine;
+    action->force = request->force;
+    action->key_scope = scope;
+    if (request->fingerprint != NULL)
+        action->fingerprint = strdup(request->fingerprint);
+    if (engine_occupy(engine, node, action) == NULL) {
+        fault_set(fault, FAULT_MEMORY, "out of memory");
+        action_unref(action);
+        return NULL;
+    }
+    action->state = ACTION_ACCEPTED;
+    if (journal_write(engine->journal, action, ACTION_ACCEPTED) < 0) {
+        fault_set(fault, FAULT_JOURNAL, "the action could not be recorded; nothing was sent");
+        engine_vacate(engine, node);
+        action_unref(action);
+        return NULL;
+    }
+    return action; /* the journal holds it from here on; this reference goes to the caller */
+}
+
+int engine_submit(struct engine *engine, const struct request *request, struct action **ret_action,
+                  bool *ret_repeat, struct fault *fault)
+{
+    struct fault local = {0};
+    if (fault == NULL)
+        fault = &local;
+    struct node *node = engine_find(engine, request->node_ident, request->caller, fault);
+    if (node == NULL || check_force(request, fault) < 0)
+        return -1;
+
+    char *scope = NULL;
+    if (request->idempotency_key != NULL && (scope = key_scope(request, node)) == NULL)
+        return fault_set(fault, FAULT_MEMORY, "out of memory");
+    int repeat = find_repeat(engine, request, scope, ret_action, fault);
+    if (repeat != 0) {
+        free(scope);
+        if (repeat < 0)
+            return -1;
+        *ret_repeat = true;
+        return 0;
+    }
+    if (policy_check_lock(request->caller, node, fault) < 0 ||
+        check_status(request, node, fault) < 0 || check_driver(node, fault) < 0 ||
+        engine_check_in_flight(engine, node, fault) < 0 ||
+        check_hold_off(engine, request, node, fault) < 0 ||
+        engine_check_daemon(engine, fault) < 0 || check_queue(engine, fault) < 0) {
+        free(scope);
+        return -1;
+    }
+    struct action *action = accept_action(engine, request, node, scope, fault);
+    if (action == NULL)
+        return -1;
+    log_info("action %s: %s of %s accepted (%s, user %s from %s)", action->id, action->name,
+             node_label(node), action->contract, action->user ? action->user : "-",
+             action->address ? action->address : "-");
+    engine_enqueue(engine, action);
+    *ret_action = action;
+    *ret_repeat = false;
+    action_unref(action);
+    engine_pump(engine);
+    return 0;
+}
