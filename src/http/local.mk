@@ -1,1 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+libnmid_a_SOURCES += \
+	src/http/dispatch.c \
+	src/http/exchange.c src/http/exchange.h src/http/exchange_state.h \
+	src/http/fields.c \
+	src/http/guard.c src/http/guard.h \
+	src/http/route.c src/http/route.h \
+	src/http/server.c src/http/server.h \
+	src/http/socket.c src/http/state.h

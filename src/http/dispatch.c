@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Which contract's handler gets a request, the words for what none gets, and what a handler may
+ * ask of its request. */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "http/exchange_state.h"
+
+/* The contract with the longest prefix above this path words its errors. */
+static const struct mount *mount_of(const struct http_server *server, const char *path)
+{
+    const struct mount *best = NULL;
+    for (const struct mount *mount = server->mounts; mount != NULL; mount = mount->next) {
+        const char *prefix = mount->contract->prefix;
+        if (route_below(prefix, path) &&
+            (best == NULL || strlen(prefix) > strlen(best->contract->prefix)))
+            best = mount;
+    }
+    return best;
+}
+
+void exchange_refuse(struct http_exchange *exchange, unsigned status, const struct fault *fault)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s", exchange->target);
+    path[strcspn(path, "?")] = '\0';
+    const struct mount *mount = mount_of(exchange->server, path);
+    if (mount != NULL)
+        mount->contract->error(mount->self, exchange, status, fault);
+    else
+        http_answer(exchange, status,
+                    json_pack("{s:{s:s, s:s}}", "error", "code", fault_name(fault->code), "message",
+                              fault->message));
+}
+
+struct lookup {
+    const struct mount *mount;
+    const struct http_route *route; /* NULL: not found */
+    char allow[64];                 /* the methods of routes whose path fits */
+};
+
+static void allow_add(struct lookup *lookup, const char *method)
+{
+    size_t len = strlen(lookup->allow);
+    if (strstr(lookup->allow, method) != NULL)
+        return;
+    snprintf(lookup->allow + len, sizeof lookup->allow - len, "%s%s%s", len > 0 ? ", " : "", method,
+             strcmp(method, "GET") == 0 ? ", HEAD" : "");
+}
+
+static void look_in_contract(struct http_exchange *exchange, const struct mount *mount,
+                             struct lookup *lookup)
+{
+    for (const struct http_route *route = mount->contract->routes; route->method != NULL; route++) {
+        struct route_match match;
+        if (!route_matches(route->pattern, exchange->target, &match))
+            continue;
+        allow_add(lookup, route->method);
+        if (strcmp(route->method, exchange->method) != 0) {
+            route_match_free(&match);
+            continue;
+        }
+        lookup->mount = mount;
+        lookup->route = route;
+        exchange->match = match;
+        return;
+    }
+}
+
+void exchange_dispatch(struct http_exchange *exchange)
+{
+    struct lookup lookup = {0};
+    struct fault fault = {0};
+    for (const struct mount *mount = exchange->server->mounts;
+         mount != NULL && lookup.route == NULL; mount = mount->next)
+        look_in_contract(exchange, mount, &lookup);
+    if (lookup.route != NULL) {
+        lookup.route->handler(lookup.mount->self, exchange);
+    } else if (lookup.allow[0] != '\0') {
+        http_add_header(exchange, "Allow", lookup.allow);
+        fault_set(&fault, FAULT_METHOD, "The method %s is not allowed for this resource.",
+                  exchange->method);
+        exchange_refuse(exchange, 405, &fault);
+    } else {
+        fault_set(&fault, FAULT_NOT_FOUND, "The resource could not be found.");
+        exchange_refuse(exchange, 404, &fault);
+    }
+}
+
+/* ---- What a handler asks ---- */
+
+const char *http_method(const struct http_exchange *exchange)
+{
+    return exchange->method;
+}
+
+const char *http_path(const struct http_exchange *exchange)
+{
+    return exchange->target;
+}
+
+static const struct route_param *param_of(const struct http_exchange *exchange, const char *name)
+{
+    for (size_t i = 0; i < exchange->match.count; i++) {
+        const struct route_param *param = &exchange->match.params[i];
+        if (param->name_len == strlen(name) && memcmp(param->name, name, param->name_len) == 0)
+            return param;
+    }
+    return NULL;
+}
+
+const char *http_param(const struct http_exchange *exchange, const char *name)
+{
+    const struct route_param *param = param_of(exchange, name);
+    return param == NULL ? NULL : param->text;
+}
+
+const char *http_param_raw(const struct http_exchange *exchange, const char *name)
+{
+    const struct route_param *param = param_of(exchange, name);
+    return param == NULL ? NULL : param->raw;
+}
+
+const struct http_argument *http_arguments(const struct http_exchange *exchange, size_t *ret_count)
+{
+    *ret_count = exchange->argument_count;
+    return exchange->arguments;
+}
+
+const char *http_header(const struct http_exchange *exchange, const char *name)
+{
+    return MHD_lookup_connection_value(exchange->mhd, MHD_HEADER_KIND, name);
+}
+
+struct join {
+    const char *name;
+    char *buffer;
+    size_t size, len;
+    bool found, overflow;
+};
+
+static enum MHD_Result on_join(void *cls, enum MHD_ValueKind kind, const char *name,
+                               const char *value)
+{
+    struct join *join = cls;
+    (void)kind;
+    if (strcasecmp(name, join->name) != 0)
+        return MHD_YES;
+    int written = snprintf(join->buffer + join->len, join->size - join->len, "%s%s",
+                           join->found ? "," : "", value != NULL ? value : "");
+    join->found = true;
+    if (written < 0 || (size_t)written >= join->size - join->len) {
+        join->overflow = true;
+        return MHD_NO;
+    }
+    join->len += (size_t)written;
+    return MHD_YES;
+}
+
+char *http_header_joined(const struct http_exchange *exchange, const char *name, char *buffer,
+                         size_t size)
+{
+    struct join join = {.name = name, .buffer = buffer, .size = size};
+    MHD_get_connection_values(exchange->mhd, MHD_HEADER_KIND, on_join, &join);
+    return join.found && !join.overflow ? buffer : NULL;
+}
+
+const char *http_body(const struct http_exchange *exchange, size_t *ret_len)
+{
+    *ret_len = exchange->body_len;
+    return exchange->body != NULL ? exchange->body : "";
+}
+
+const char *http_address(const struct http_exchange *exchange)
+{
+    return exchange->connection->address;
+}
+
+bool http_stopping(const struct http_exchange *exchange)
+{
+    return exchange->server->refusing;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* An exchange: one request and its answer, as a contract sees them; and what a contract is.
+ * A handler runs when the whole request has arrived and has passed the guards. It answers now, or
+ * returns and answers later, exactly once; the exchange is gone for it with http_answer(). */
+#ifndef NMID_HTTP_EXCHANGE_H
+#define NMID_HTTP_EXCHANGE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include "base/fault.h"
+
+struct http_exchange;
+
+typedef void http_handler_fn(void *self, struct http_exchange *exchange);
+
+/* "{x}" in a pattern takes one whole segment of the path, not empty. GET serves HEAD too. */
+struct http_route {
+    const char *method, *pattern;
+    http_handler_fn *handler;
+};
+
+struct http_contract {
+    const char *name;
+    const char *prefix;              /* "/v2.1": whose paths this contract words; "" for the rest */
+    const struct http_route *routes; /* the last has a NULL method */
+    /* Answers an error in the contract's words; status is HTTP's. Also for 404, 405, 413 ... of
+     * paths below the prefix that never reach a handler. */
+    void (*error)(void *self, struct http_exchange *exchange, unsigned status,
+                  const struct fault *fault);
+};
+
+/* ---- The request; all strings live until the answer ---- */
+
+const char *http_method(const struct http_exchange *exchange); /* "HEAD" comes as "GET" */
+const char *http_path(const struct http_exchange *exchange);   /* as sent, without the query */
+
+/* A segment that the pattern took, percent-decoded. "" when it cannot name anything: it decodes to
+ * a slash, a NUL, a control character or no UTF-8. NULL when the pattern has no such name. */
+const char *http_param(const struct http_exchange *exchange, const char *name);
+const char *http_param_raw(const struct http_exchange *exchange, const char *name); /* as sent */
+
+/* Query arguments, decoded, in their order. */
+struct http_argument {
+    char *name, *value;
+};
+const struct http_argument *http_arguments(const struct http_exchange *exchange, size_t *ret_count);
+
+/* The value of a header (its first, when there are several), or NULL; and all its values joined
+ * with commas (RFC 9110, 5.3): NULL when absent or longer than size - 1. */
+const char *http_header(const struct http_exchange *exchange, const char *name);
+char *http_header_joined(const struct http_exchange *exchange, const char *name, char *buffer,
+                         size_t size);
+
+const char *http_body(const struct http_exchange *exchange, size_t *ret_len);
+const char *http_address(const struct http_exchange *exchange); /* "127.0.0.1", "::1", "unix" */
+bool http_stopping(const struct http_exchange *exchange);       /* no new connections are taken */
+
+/* ---- The answer ---- */
+
+void http_set_request_id(struct http_exchange *exchange, const char *id); /* default: a new one */
+void http_add_header(struct http_exchange *exchange, const char *name, const char *value);
+
+/* Answers; body may be NULL (empty), its reference is taken over. */
+void http_answer(struct http_exchange *exchange, unsigned status, json_t *body);
+
+/* Calls gone(arg) once if the client leaves before the answer, or the server ends: the exchange is
+ * over then and must not be touched any more. (A client that closes only its own side of the
+ * connection while it waits counts as one that left: libmicrohttpd cannot answer it.) */
+typedef void http_gone_fn(void *arg);
+void http_on_gone(struct http_exchange *exchange, http_gone_fn *gone, void *arg);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* An exchange from within this folder: what is known of the request, and of the answer. */
+#ifndef NMID_HTTP_EXCHANGE_STATE_H
+#define NMID_HTTP_EXCHANGE_STATE_H
+
+#include "http/guard.h"
+#include "http/route.h"
+#include "http/state.h"
+
+struct http_exchange {
+    struct http_server *server;
+    struct connection *connection;
+    struct MHD_Connection *mhd;
+    struct http_exchange *next, **link;
+    const char *method;    /* libmicrohttpd's */
+    const char *target_at; /* where libmicrohttpd has it */
+    char *target;          /* a copy: the path; its query is cut off once checked */
+    struct http_argument *arguments;
+    size_t argument_count;
+    struct route_match match;
+    struct guard_body coming;
+    char *body;
+    size_t body_len, body_size, skipped;
+    bool checked, dispatched, queued, suspended, close, too_large, dead;
+    struct MHD_Response *response;
+    unsigned status;
+    char request_id[48];
+    struct {
+        char *name, *value;
+    } headers[16];
+    size_t header_count;
+    struct loop_watch *watch; /* has the client left? */
+    http_gone_fn *gone;
+    void *gone_arg;
+};
+
+/* True for a libmicrohttpd before 1.0: lenient, and it parses in place. */
+bool fields_are_in_place(void);
+
+/* Collects the header fields. True when they and the request line lie in memory as the lines of a
+ * clean head do. */
+struct request_line {
+    const char *method, *target, *version; /* where libmicrohttpd has them */
+    size_t target_len;
+};
+bool fields_collect(struct MHD_Connection *mhd, const struct request_line *line,
+                    struct guard_field fields[GUARD_FIELDS_MAX], size_t *ret_count,
+                    size_t *ret_bytes);
+
+/* Finds the handler and calls it; 404 and 405 in the words of the contract that owns the path. */
+void exchange_dispatch(struct http_exchange *exchange);
+void exchange_refuse(struct http_exchange *exchange, unsigned status, const struct fault *fault);
+
+#endif

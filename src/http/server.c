@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* libmicrohttpd inside the loop: its epoll descriptor is watched, its time-out is a timer, and it
+ * runs once more before each wait after a resume or a closed connection (without that, resumed
+ * connections stall, and clients that wait at the connection limit are never accepted). */
+#include "http/server.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "http/exchange_state.h"
+
+#define DRAIN_US 2000000
+
+/* ---- Running the daemons ---- */
+
+void listener_mark(struct listener *listener)
+{
+    if (listener->dirty)
+        return;
+    listener->dirty = true;
+    loop_wake(listener->server->loop);
+}
+
+static void listener_run(struct listener *listener)
+{
+    MHD_UNSIGNED_LONG_LONG wait_ms = 0;
+    listener->dirty = false;
+    MHD_run(listener->daemon);
+    if (MHD_get_timeout(listener->daemon, &wait_ms) != MHD_YES)
+        loop_timer_clear(listener->timer);
+    else if (wait_ms == 0)
+        listener_mark(listener);
+    else
+        loop_timer_set(listener->timer, clock_mono_us() + (int64_t)wait_ms * 1000);
+}
+
+static void on_epoll(void *arg, unsigned events)
+{
+    (void)events;
+    listener_run(arg);
+}
+
+static void on_timer(void *arg)
+{
+    listener_run(arg);
+}
+
+static void report_drained(struct http_server *server)
+{
+    loop_fn *drained = server->drained;
+    server->drained = NULL;
+    loop_timer_clear(server->drain_timer);
+    if (drained != NULL)
+        drained(server->drained_arg);
+}
+
+static void on_before_wait(void *arg)
+{
+    struct http_server *server = arg;
+    for (struct listener *listener = server->listeners; listener != NULL;
+         listener = listener->next) {
+        if (listener->dirty)
+            listener_run(listener);
+    }
+    if (server->drained != NULL && server->exchanges == NULL)
+        report_drained(server);
+}
+
+/* ---- Connections ---- */
+
+static void connection_cut(void *arg)
+{
+    struct connection *connection = arg;
+    shutdown(connection->fd, SHUT_RDWR); /* libmicrohttpd sees its end, and closes it */
+    listener_mark(connection->listener);
+}
+
+void connection_deadline(struct connection *connection, unsigned seconds)
+{
+    if (connection->timer == NULL)
+        return;
+    if (seconds == 0)
+        loop_timer_clear(connection->timer);
+    else
+        loop_timer_set(connection->timer, clock_mono_us() + (int64_t)seconds * 1000000);
+}
+
+/* The address as text; false when it is exempt from the limit per address. */
+static bool address_text(const struct sockaddr *address, char text[64])
+{
+    const struct sockaddr_in *v4 = (const void *)address;
+    const struct sockaddr_in6 *v6 = (const void *)address;
+    if (address != NULL && address->sa_family == AF_INET) {
+        inet_ntop(AF_INET, &v4->sin_addr, text, 64);
+        return (ntohl(v4->sin_addr.s_addr) >> 24) != 127;
+    }
+    if (address != NULL && address->sa_family == AF_INET6) {
+        inet_ntop(AF_INET6, &v6->sin6_addr, text, 64);
+        return !IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+    }
+    memcpy(text, "unix", 5);
+    return false;
+}
+
+static enum MHD_Result on_accept(void *cls, const struct sockaddr *address, socklen_t len)
+{
+    struct listener *listener = cls;
+    struct http_server *server = listener->server;
+    char text[64];
+    (void)len;
+    if (server->refusing || server->connections >= server->limits.connections)
+        return MHD_NO;
+    if (!address_text(address, text))
+        return MHD_YES;
+    const struct address_count *count = map_get(server->addresses, text);
+    if (count == NULL || count->connections < server->limits.connections_per_address)
+        return MHD_YES;
+    log_debug("connection from %s refused: it has %u", text, count->connections);
+    return MHD_NO;
+}
+
+static struct address_count *count_up(struct http_server *server, const char *text)
+{
+    struct address_count *count = map_get(server->addresses, text);
+    if (count == NULL) {
+        count = calloc(1, sizeof *count);
+        if (count == NULL)
+            return NULL;
+        snprintf(count->text, sizeof count->text, "%s", text);
+        if (map_put(server->addresses, count->text, count) < 0) {
+            free(count);
+            return NULL;
+        }
+    }
+    count->connections++;
+    return count;
+}
+
+static void count_down(struct http_server *server, struct address_count *count)
+{
+    if (count == NULL || --count->connections > 0)
+        return;
+    map_remove(server->addresses, count->text);
+    free(count);
+}
+
+static struct connection *connection_new(struct listener *listener, struct MHD_Connection *mhd)
+{
+    /* From 1.0 on, each answer of MHD_get_connection_info() overwrites the one before. */
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct connection *connection = info == NULL ? NULL : calloc(1, sizeof *connection);
+    if (connection == NULL)
+        return NULL;
+    connection->listener = listener;
+    connection->fd = info->connect_fd;
+    connection->timer = loop_timer_new(listener->server->loop, connection_cut, connection, NULL);
+    if (connection->timer == NULL) {
+        free(connection);
+        return NULL;
+    }
+    info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    if (address_text(info != NULL && listener->address[0] != '\0' ? info->client_addr : NULL,
+                     connection->address))
+        connection->count = count_up(listener->server, connection->address);
+    return connection;
+}
+
+static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct listener *listener = cls;
+    struct http_server *server = listener->server;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        struct connection *connection = connection_new(listener, mhd);
+        *context = connection; /* NULL: its first request ends it */
+        server->connections++;
+        if (connection != NULL)
+            connection_deadline(connection, server->limits.request_s);
+        return;
+    }
+    struct connection *connection = *context;
+    server->connections--;
+    listener_mark(listener); /* the place is free for one that waits */
+    if (connection == NULL)
+        return;
+    loop_timer_free(connection->timer);
+    count_down(server, connection->count);
+    free(connection);
+    *context = NULL;
+}
+
+/* ---- Listeners ---- */
+
+static size_t keep_escapes(void *cls, struct MHD_Connection *mhd, char *text)
+{
+    (void)cls;
+    (void)mhd;
+    return strlen(text); /* decoded by us, after the split into segments */
+}
+
+static void on_log(void *cls, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
+static void on_log(void *cls, const char *format, va_list args)
+{
+    char line[256];
+    (void)cls;
+    vsnprintf(line, sizeof line, format, args);
+    line[strcspn(line, "\n")] = '\0';
+    log_debug("http: %s", line);
+}
+
+static int daemon_start(struct listener *listener, int fd, struct fault *fault)
+{
+    const struct conf_limits *limits = &listener->server->limits;
+    /* Before 1.0, "strict" drops a malformed request without an answer; our guards give one. */
+    const int strict = fields_are_in_place() ? 0 : 1;
+    size_t memory = (size_t)limits->header_bytes * 2;
+    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    if (memory < 32768)
+        memory = 32768;
+    if (strchr(listener->address, ':') != NULL)
+        flags |= MHD_USE_IPv6;
+    listener->daemon = MHD_start_daemon(
+        flags, 0, on_accept, listener, exchange_on_access, listener, /* */
+        MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,                    /* first: it hears the rest */
+        MHD_OPTION_LISTEN_SOCKET, fd,                                /* */
+        MHD_OPTION_CONNECTION_LIMIT, limits->connections,            /* */
+        MHD_OPTION_CONNECTION_TIMEOUT, 0u,                           /* we have timers of our own */
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, memory,                  /* */
+        MHD_OPTION_STRICT_FOR_CLIENT, strict,                        /* */
+        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,            /* */
+        MHD_OPTION_URI_LOG_CALLBACK, exchange_on_target, listener,   /* */
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener,       /* */
+        MHD_OPTION_NOTIFY_COMPLETED, exchange_on_completed, listener, MHD_OPTION_END);
+    if (listener->daemon != NULL)
+        return 0;
+    close(fd);
+    return fault_set(fault, FAULT_SYSTEM, "libmicrohttpd did not start");
+}
+
+void listener_free(struct listener *listener)
+{
+    loop_watch_free(listener->watch);
+    listener_close_socket(listener);
+    if (listener->daemon != NULL)
+        MHD_stop_daemon(listener->daemon);
+    loop_timer_free(listener->timer);
+    free(listener);
+}
+
+static int listener_start(struct listener *listener, int fd, struct fault *fault)
+{
+    struct loop *loop = listener->server->loop;
+    if (daemon_start(listener, fd, fault) < 0)
+        return -1;
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    if (info == NULL)
+        return fault_set(fault, FAULT_SYSTEM, "libmicrohttpd has no epoll descriptor");
+    listener->watch =
+        loop_watch_new(loop, info->epoll_fd, LOOP_READABLE, on_epoll, listener, fault);
+    listener->timer = loop_timer_new(loop, on_timer, listener, fault);
+    return listener->watch == NULL || listener->timer == NULL ? -1 : 0;
+}
+
+int http_server_listen(struct http_server *server, const struct conf_listener *conf,
+                       struct fault *fault)
+{
+    struct listener *listener = calloc(1, sizeof *listener);
+    if (listener == NULL)
+        return fault_set(fault, FAULT_MEMORY, "out of memory");
+    listener->server = server;
+    int fd = socket_open(conf, listener, fault);
+    if (fd < 0 || listener_start(listener, fd, fault) < 0) {
+        listener_free(listener);
+        return -1;
+    }
+    listener->next = server->listeners;
+    server->listeners = listener;
+    listener_mark(listener);
+    return 0;
+}
+
+/* ---- The server ---- */
+
+static void on_drain_timer(void *arg)
+{
+    report_drained(arg);
+}
+
+struct http_server *http_server_new(struct loop *loop, const struct conf_limits *limits,
+                                    struct fault *fault)
+{
+    struct http_server *server = calloc(1, sizeof *server);
+    if (server == NULL || (server->addresses = map_new()) == NULL) {
+        free(server);
+        fault_set(fault, FAULT_MEMORY, "out of memory");
+        return NULL;
+    }
+    server->loop = loop;
+    server->limits = *limits;
+    server->drain_timer = loop_timer_new(loop, on_drain_timer, server, fault);
+    if (server->drain_timer == NULL || loop_before_wait(loop, on_before_wait, server, fault) < 0) {
+        http_server_free(server);
+        return NULL;
+    }
+    return server;
+}
+
+void http_server_configure(struct http_server *server, const struct conf_limits *limits)
+{
+    server->limits = *limits;
+}
+
+int http_server_mount(struct http_server *server, const struct http_contract *contract, void *self,
+                      struct fault *fault)
+{
+    struct mount *mount = calloc(1, sizeof *mount);
+    if (mount == NULL)
+        return fault_set(fault, FAULT_MEMORY, "out of memory");
+    mount->contract = contract;
+    mount->self = self;
+    mount->next = server->mounts;
+    server->mounts = mount;
+    return 0;
+}
+
+void http_server_refuse(struct http_server *server)
+{
+    server->refusing = true;
+    for (struct listener *listener = server->listeners; listener != NULL; listener = listener->next)
+        listener_close_socket(listener);
+}
+
+void http_server_drain(struct http_server *server, loop_fn *done, void *arg)
+{
+    http_server_refuse(server);
+    server->drained = done;
+    server->drained_arg = arg;
+    loop_timer_set(server->drain_timer, clock_mono_us() + DRAIN_US);
+    loop_wake(server->loop);
+}
+
+void http_server_free(struct http_server *server)
+{
+    if (server == NULL)
+        return;
+    server->refusing = server->ending = true;
+    exchange_end_all(server);
+    for (struct listener *listener = server->listeners, *next; listener != NULL; listener = next) {
+        next = listener->next;
+        listener_free(listener);
+    }
+    for (struct mount *mount = server->mounts, *next; mount != NULL; mount = next) {
+        next = mount->next;
+        free(mount);
+    }
+    loop_timer_free(server->drain_timer);
+    map_free(server->addresses);
+    free(server);
+}
