@@ -1,1 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+libnmid_a_SOURCES += \
+	src/contracts/agent.c src/contracts/agent.h src/contracts/agent_state.h \
+	src/contracts/agent_actions.c \
+	src/contracts/agent_batch.c \
+	src/contracts/agent_nodes.c \
+	src/contracts/body.c src/contracts/body.h \
+	src/contracts/microversion.c src/contracts/microversion.h \
+	src/contracts/nova.c src/contracts/nova.h \
+	src/contracts/pyrepr.c src/contracts/pyrepr.h

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "contracts/agent.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "contracts/agent_state.h"
+#include "contracts/body.h"
+#include "core/auth.h"
+
+#define BIT(status) NODE_STATUS_BIT(NODE_##status)
+
+/* ---- Errors ---- */
+
+void agent_error(void *self, struct http_exchange *exchange, unsigned status,
+                 const struct fault *fault)
+{
+    (void)self;
+    json_t *id = fault->action_id[0] != '\0' ? json_string(fault->action_id) : json_null();
+    http_answer(exchange, status,
+                json_pack("{s:{s:s, s:o, s:o}}", "error", "code", fault_name(fault->code),
+                          "message", body_text(fault->message), "action_id", id));
+}
+
+void agent_fault(struct http_exchange *exchange, const struct fault *fault)
+{
+    agent_error(NULL, exchange, (unsigned)fault_row(fault->code)->agent, fault);
+}
+
+void agent_malformed(struct http_exchange *exchange, const char *format, ...)
+{
+    struct fault fault = {.code = FAULT_MALFORMED};
+    va_list args;
+    va_start(args, format);
+    vsnprintf(fault.message, sizeof fault.message, format, args);
+    va_end(args);
+    agent_fault(exchange, &fault);
+}
+
+bool agent_arguments(struct http_exchange *exchange, const char *const *names, const char **values)
+{
+    size_t count = 0;
+    const struct http_argument *arguments = http_arguments(exchange, &count);
+    for (size_t i = 0; i < count; i++) {
+        size_t k = 0;
+        while (names[k] != NULL && strcmp(names[k], arguments[i].name) != 0)
+            k++;
+        if (names[k] == NULL || values[k] != NULL) {
+            agent_malformed(exchange, "%s argument: %.100s",
+                            names[k] == NULL ? "Unexpected" : "Repeated", arguments[i].name);
+            return false;
+        }
+        values[k] = arguments[i].value;
+    }
+    return true;
+}
+
+bool agent_sees(const struct principal *caller, const struct action *action)
+{
+    return caller->administrator || (caller->project_id != NULL && action->project_id != NULL &&
+                                     strcmp(caller->project_id, action->project_id) == 0);
+}
+
+/* ---- The body of a POST ---- */
+
+static const struct {
+    const char *name;
+    unsigned statuses;
+} actions[] = {
+    {"inject_nmi", BIT(ACTIVE) | BIT(ERROR)},
+    {"trigger_crash_dump", BIT(ACTIVE) | BIT(PAUSED) | BIT(RESCUED) | BIT(RESIZED) | BIT(ERROR)},
+};
+
+static bool take_name(struct http_exchange *exchange, struct agent_order *order)
+{
+    const char *name = json_string_value(json_object_get(order->body, "action"));
+    if (name == NULL) {
+        agent_malformed(exchange, "\"action\" must be there, and a string.");
+        return false;
+    }
+    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
+        if (strcmp(actions[i].name, name) == 0) {
+            order->request.name = actions[i].name;
+            order->request.statuses = actions[i].statuses;
+            return true;
+        }
+    }
+    agent_malformed(exchange, "There is no such action: %.100s", name);
+    return false;
+}
+
+static bool check_keys(struct http_exchange *exchange, const struct agent_order *order,
+                       bool with_nodes)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(order->body, key, value)
+    {
+        if (strcmp(key, "callback_url") == 0) {
+            agent_malformed(exchange, "\"callback_url\" is not supported in this version.");
+            return false;
+        }
+        if (strcmp(key, "action") != 0 && strcmp(key, "force") != 0 &&
+            (!with_nodes || strcmp(key, "nodes") != 0)) {
+            agent_malformed(exchange, "Unexpected key: %.100s", key);
+            return false;
+        }
+        if (strcmp(key, "force") == 0 && !json_is_boolean(value)) {
+            agent_malformed(exchange, "\"force\" must be true or false.");
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool take_body(struct http_exchange *exchange, struct agent_order *order)
+{
+    size_t len = 0;
+    struct fault fault = {0};
+    const char *text = http_body(exchange, &len);
+    if (!body_is_json(http_header(exchange, "Content-Type")))
+        fault_set(&fault, FAULT_MEDIA_TYPE, "The body must be application/json.");
+    else
+        order->body = body_parse(text, len, &fault);
+    if (order->body != NULL && !json_is_object(order->body))
+        fault_set(&fault, FAULT_MALFORMED, "The body must be a JSON object.");
+    if (fault.code == FAULT_NONE)
+        return true;
+    agent_fault(exchange, &fault);
+    return false;
+}
+
+bool agent_take_order(struct http_exchange *exchange, bool with_nodes, struct agent_order *order)
+{
+    struct fault fault = {0};
+    if (!take_body(exchange, order) || !check_keys(exchange, order, with_nodes) ||
+        !take_name(exchange, order))
+        return false;
+    auth_none(http_address(exchange), &order->caller);
+    order->request.contract = agent_contract.name;
+    order->request.caller = &order->caller;
+    order->request.force = json_is_true(json_object_get(order->body, "force"));
+    order->fingerprint = body_fingerprint(order->body);
+    order->request.fingerprint = order->fingerprint;
+    if (order->fingerprint == NULL)
+        fault_set(&fault, FAULT_MEMORY, "out of memory");
+    if (order->fingerprint == NULL ||
+        body_key(exchange, order->key, &order->request.idempotency_key, &fault) < 0) {
+        agent_fault(exchange, &fault);
+        return false;
+    }
+    return true;
+}
+
+void agent_order_clear(struct agent_order *order)
+{
+    json_decref(order->body);
+    free(order->fingerprint);
+}
+
+/* ---- Health ---- */
+
+static void on_healthz(void *self, struct http_exchange *exchange)
+{
+    /* "instance" changes with each start: the history, and with it every Idempotency-Key, is of one
+     * instance, so a client that repeats a request must see whether it still speaks to the same. */
+    const struct agent *agent = self;
+    struct engine_counts counts;
+    engine_counts(agent->engine, &counts);
+    http_answer(exchange, 200,
+                json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "status", "ok",
+                          "version", agent->version, "instance", agent->instance, "nodes",
+                          (json_int_t)node_table_count(engine_nodes(agent->engine)), "queued",
+                          (json_int_t)counts.queued, "in_flight", (json_int_t)counts.in_flight,
+                          "delivered", (json_int_t)counts.delivered, "failed",
+                          (json_int_t)counts.failed, "unknown", (json_int_t)counts.unknown));
+}
+
+static void on_readyz(void *self, struct http_exchange *exchange)
+{
+    bool stopping = http_stopping(exchange);
+    (void)self;
+    http_answer(exchange, stopping ? 503 : 200,
+                json_pack("{s:s}", "status", stopping ? "stopping" : "ready"));
+}
+
+/* ---- The contract ---- */
+
+static const struct http_route routes[] = {
+    {"GET", "/healthz", on_healthz},
+    {"GET", "/readyz", on_readyz},
+    {"POST", "/agent/v1/nodes/{id}/actions", agent_on_post_action},
+    {"POST", "/agent/v1/nodes/{id}/probe", agent_on_probe},
+    {"GET", "/agent/v1/nodes/{id}", agent_on_get_node},
+    {"GET", "/agent/v1/nodes", agent_on_list_nodes},
+    {"GET", "/agent/v1/actions/{id}", agent_on_get_action},
+    {"GET", "/agent/v1/actions", agent_on_list_actions},
+    {"POST", "/agent/v1/actions", agent_on_post_batch},
+    {"GET", "/agent/v1/batches/{id}", agent_on_get_batch},
+    {NULL, NULL, NULL},
+};
+
+const struct http_contract agent_contract = {
+    .name = "agent",
+    .prefix = "",
+    .routes = routes,
+    .error = agent_error,
+};
+
+struct agent *agent_new(struct loop *loop, struct engine *engine, size_t history,
+                        const char *version, struct fault *fault)
+{
+    struct agent *agent = calloc(1, sizeof *agent);
+    if (agent == NULL || (agent->batches = map_new()) == NULL) {
+        free(agent);
+        fault_set(fault, FAULT_MEMORY, "out of memory");
+        return NULL;
+    }
+    agent->loop = loop;
+    agent->engine = engine;
+    agent->history = history;
+    agent->version = version;
+    uuid_random(agent->instance);
+    agent->newest_end = &agent->oldest;
+    return agent;
+}
+
+void agent_free(struct agent *agent)
+{
+    if (agent == NULL)
+        return;
+    agent_drop_batches(agent);
+    map_free(agent->batches);
+    free(agent);
+}

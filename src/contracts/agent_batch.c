@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Batches: one request for many nodes, an action for each. A batch is a list of actions and no
+ * more: it lives in memory, as long as there is room in the history. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/uuid.h"
+#include "contracts/agent_state.h"
+#include "contracts/body.h"
+#include "core/auth.h"
+
+#define BATCH_NODES_MAX 65536
+#define BATCH_ID_TEXT   (6 + UUID_TEXT)
+
+struct entry {
+    struct batch *batch;
+    struct action *action;    /* counted; NULL when there is no such node */
+    struct action_wait *wait; /* for *accepted* */
+    json_t *refused;          /* what stands for the action of a node that is not there */
+};
+
+struct batch {
+    char id[BATCH_ID_TEXT];
+    char *project_id; /* of who made it; or NULL */
+    struct batch *next;
+    struct http_exchange *exchange; /* NULL once answered */
+    size_t waiting, count;
+    struct entry entries[];
+};
+
+static void batch_free(struct batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        engine_wait_cancel(batch->entries[i].wait);
+        action_unref(batch->entries[i].action);
+        json_decref(batch->entries[i].refused);
+    }
+    free(batch->project_id);
+    free(batch);
+}
+
+static void drop_oldest(struct agent *agent)
+{
+    struct batch *batch = agent->oldest;
+    agent->oldest = batch->next;
+    if (agent->oldest == NULL)
+        agent->newest_end = &agent->oldest;
+    agent->entries -= batch->count;
+    map_remove(agent->batches, batch->id);
+    batch_free(batch);
+}
+
+void agent_drop_batches(struct agent *agent)
+{
+    while (agent->oldest != NULL)
+        drop_oldest(agent);
+}
+
+/* Takes the batch over, still empty; makes room, but not by dropping one that is to be answered. */
+static int batch_keep(struct agent *agent, struct batch *batch)
+{
+    while (agent->oldest != NULL && agent->oldest->exchange == NULL &&
+           agent->entries > agent->history)
+        drop_oldest(agent);
+    if (map_put(agent->batches, batch->id, batch) < 0)
+        return -1;
+    *agent->newest_end = batch;
+    agent->newest_end = &batch->next;
+    return 0;
+}
+
+static json_t *batch_json(const struct batch *batch)
+{
+    json_t *actions = json_array();
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct entry *entry = &batch->entries[i];
+        json_array_append_new(actions, entry->action != NULL ? action_json(entry->action)
+                                                             : json_incref(entry->refused));
+    }
+    return json_pack("{s:s, s:o}", "id", batch->id, "actions", actions);
+}
+
+static void batch_answer(struct batch *batch)
+{
+    char location[32 + BATCH_ID_TEXT];
+    struct http_exchange *exchange = batch->exchange;
+    batch->exchange = NULL;
+    snprintf(location, sizeof location, "/agent/v1/batches/%s", batch->id);
+    http_add_header(exchange, "Location", location);
+    http_answer(exchange, 202, batch_json(batch));
+}
+
+/* One more entry is on disk, or could not be put there. */
+static void on_accepted(void *arg, struct action *action)
+{
+    struct entry *entry = arg;
+    struct batch *batch = entry->batch;
+    (void)action;
+    entry->wait = NULL;
+    if (--batch->waiting == 0 && batch->exchange != NULL)
+        batch_answer(batch);
+}
+
+static void on_gone(void *arg)
+{
+    struct batch *batch = arg;
+    batch->exchange = NULL;
+}
+
+/* ---- Making one ---- */
+
+/* A finished action in all but the record: there is no node to record it on. */
+static json_t *refused_json(const struct request *request, const char *ident,
+                            const struct fault *fault)
+{
+    char now[CLOCK_TEXT_MAX];
+    clock_text(clock_wall_us(), now);
+    return json_pack("{s:n, s:n, s:o, s:s, s:s, s:{s:s, s:s?, s:s}, s:s, s:s, s:s, s:o, s:{}, "
+                     "s:s, s:n, s:s}",
+                     "id", "node_uuid", "node_name", body_text(ident), "action", request->name,
+                     "contract", request->contract, "caller", "user", request->caller->user,
+                     "project_id", request->caller->project_id, "address", request->caller->address,
+                     "state", "finished", "outcome", "failed", "code", fault_name(fault->code),
+                     "message", body_text(fault->message), "evidence", "created_at", now, "sent_at",
+                     "finished_at", now);
+}
+
+/* A node that is named twice, by whatever names, counts once. */
+static bool is_new(struct map *seen, const struct node *node, const char *ident)
+{
+    const char *key = node != NULL ? node->uuid : ident;
+    if (map_get(seen, key) != NULL)
+        return false;
+    return map_put(seen, key, seen) == 0;
+}
+
+static void entry_submit(struct agent *agent, struct batch *batch, const struct request *request)
+{
+    struct entry *entry = &batch->entries[batch->count++];
+    struct action *action = NULL;
+    struct fault fault = {0}, second = {0};
+    bool repeat = false;
+    entry->batch = batch;
+    if (engine_submit(agent->engine, request, &action, &repeat, &fault) < 0)
+        action = engine_record_refusal(agent->engine, request, &fault, &second);
+    if (action == NULL) {
+        entry->refused = refused_json(request, request->node_ident, &fault);
+        return;
+    }
+    entry->action = action_ref(action);
+    entry->wait = engine_wait(agent->engine, action, ACTION_ACCEPTED, on_accepted, entry);
+    if (entry->wait != NULL)
+        batch->waiting++;
+}
+
+/* Every node's action goes down the ladder here, in the order of the list. */
+static void batch_submit(struct agent *agent, struct batch *batch, struct agent_order *order,
+                         const json_t *nodes, struct map *seen)
+{
+    for (size_t i = 0; i < json_array_size(nodes); i++) {
+        const char *ident = json_string_value(json_array_get(nodes, i));
+        const struct node *node = engine_find(agent->engine, ident, &order->caller, NULL);
+        if (!is_new(seen, node, ident))
+            continue;
+        order->request.node_ident = ident;
+        entry_submit(agent, batch, &order->request);
+    }
+}
+
+static bool check_nodes(struct http_exchange *exchange, const json_t *nodes)
+{
+    size_t count = json_array_size(nodes);
+    bool good = json_is_array(nodes) && count > 0 && count <= BATCH_NODES_MAX;
+    for (size_t i = 0; good && i < count; i++)
+        good = json_string_length(json_array_get(nodes, i)) > 0;
+    if (!good)
+        agent_malformed(exchange, "\"nodes\" must be a list of 1 to %d UUIDs or names.",
+                        BATCH_NODES_MAX);
+    return good;
+}
+
+static struct batch *batch_new(size_t nodes, const struct principal *caller)
+{
+    struct batch *batch = calloc(1, sizeof *batch + nodes * sizeof batch->entries[0]);
+    if (batch == NULL)
+        return NULL;
+    memcpy(batch->id, "batch-", 6);
+    uuid_random(batch->id + 6);
+    if (caller->project_id != NULL)
+        batch->project_id = strdup(caller->project_id);
+    return batch;
+}
+
+static void make_batch(struct agent *agent, struct http_exchange *exchange,
+                       struct agent_order *order)
+{
+    const json_t *nodes = json_object_get(order->body, "nodes");
+    if (!check_nodes(exchange, nodes))
+        return;
+    struct map *seen = map_new();
+    struct batch *batch = batch_new(json_array_size(nodes), &order->caller);
+    if (batch == NULL || seen == NULL || batch_keep(agent, batch) < 0) {
+        struct fault fault = {0};
+        fault_set(&fault, FAULT_MEMORY, "out of memory; nothing was sent");
+        agent_fault(exchange, &fault);
+        free(batch);
+        map_free(seen);
+        return;
+    }
+    batch->exchange = exchange;
+    batch_submit(agent, batch, order, nodes, seen);
+    agent->entries += batch->count;
+    map_free(seen);
+    if (batch->waiting > 0)
+        http_on_gone(exchange, on_gone, batch);
+    else
+        batch_answer(batch);
+}
+
+void agent_on_post_batch(void *self, struct http_exchange *exchange)
+{
+    struct agent_order order = {0};
+    if (agent_take_order(exchange, true, &order))
+        make_batch(self, exchange, &order);
+    agent_order_clear(&order);
+}
+
+void agent_on_get_batch(void *self, struct http_exchange *exchange)
+{
+    struct agent *agent = self;
+    struct principal caller;
+    auth_none(http_address(exchange), &caller);
+    const struct batch *batch = map_get(agent->batches, http_param(exchange, "id"));
+    bool visible = batch != NULL && (caller.administrator ||
+                                     (batch->project_id != NULL && caller.project_id != NULL &&
+                                      strcmp(batch->project_id, caller.project_id) == 0));
+    if (visible) {
+        http_answer(exchange, 200, batch_json(batch));
+        return;
+    }
+    struct fault fault = {0};
+    fault_set(&fault, FAULT_NOT_FOUND, "There is no batch %.80s.", http_param_raw(exchange, "id"));
+    agent_fault(exchange, &fault);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the agent contract's files share. */
+#ifndef NMID_CONTRACTS_AGENT_STATE_H
+#define NMID_CONTRACTS_AGENT_STATE_H
+
+#include "base/map.h"
+#include "base/uuid.h"
+#include "contracts/agent.h"
+
+struct agent {
+    struct loop *loop;
+    struct engine *engine;
+    const char *version;
+    char instance[UUID_TEXT]; /* of this run of the daemon */
+    struct map *batches;      /* by id */
+    struct batch *oldest, **newest_end;
+    size_t entries, history;
+};
+
+/* What a POST of one action or of a batch asks for. */
+struct agent_order {
+    struct request request;
+    struct principal caller;
+    char key[ACTION_KEY_MAX + 1];
+    char *fingerprint; /* owned */
+    json_t *body;      /* owned */
+};
+
+void agent_error(void *self, struct http_exchange *exchange, unsigned status,
+                 const struct fault *fault);
+void agent_fault(struct http_exchange *exchange, const struct fault *fault);
+void agent_malformed(struct http_exchange *exchange, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Query arguments by name (NULL-terminated): values[i] or NULL. False (answered) when there is one
+ * that is not in names, or twice. */
+bool agent_arguments(struct http_exchange *exchange, const char *const *names, const char **values);
+
+/* Reads the body of a POST; with_nodes: "nodes" may be there. False when the error is answered.
+ * agent_order_clear() afterwards in either case. */
+bool agent_take_order(struct http_exchange *exchange, bool with_nodes, struct agent_order *order);
+void agent_order_clear(struct agent_order *order);
+
+void agent_on_post_action(void *self, struct http_exchange *exchange);
+void agent_on_get_action(void *self, struct http_exchange *exchange);
+void agent_on_list_actions(void *self, struct http_exchange *exchange);
+void agent_on_post_batch(void *self, struct http_exchange *exchange);
+void agent_on_get_batch(void *self, struct http_exchange *exchange);
+void agent_on_list_nodes(void *self, struct http_exchange *exchange);
+void agent_on_get_node(void *self, struct http_exchange *exchange);
+void agent_on_probe(void *self, struct http_exchange *exchange);
+
+/* Forgets every batch. */
+void agent_drop_batches(struct agent *agent);
+
+/* May this caller see the action? */
+bool agent_sees(const struct principal *caller, const struct action *action);
+
+#endif
