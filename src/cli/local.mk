@@ -1,1 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# Everything of nmictl but main(), so that tests link what they test.
+noinst_LIBRARIES += libnmictl.a
+libnmictl_a_SOURCES = \
+	src/cli/answer.c src/cli/answer.h \
+	src/cli/cli.c src/cli/cli.h \
+	src/cli/client.c src/cli/client.h \
+	src/cli/hostlist.c src/cli/hostlist.h \
+	src/cli/inject.c src/cli/inject.h \
+	src/cli/interrupt.c src/cli/interrupt.h \
+	src/cli/table.c src/cli/table.h \
+	src/cli/targets.c src/cli/targets.h \
+	src/cli/text.c src/cli/text.h \
+	src/cli/verb_actions.c \
+	src/cli/verb_inject.c \
+	src/cli/verb_nodes.c \
+	src/cli/verb_probe.c \
+	src/cli/verb_show.c \
+	src/cli/verb_version.c
+
+bin_PROGRAMS += nmictl
+nmictl_SOURCES = src/cli/nmictl.c
+nmictl_LDADD = libnmictl.a libnmid.a $(CURL_LIBS) $(JANSSON_LIBS)

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# bash completion for nmictl: verbs, options, and the names of nodes as nmid has them.
+# Nothing that comes from nmid is expanded by the shell: names outside a plain set of characters
+# are left out, and nothing goes through compgen -W or eval.
+
+# Adds those of the words $2... that begin with $1.
+_nmictl_offer()
+{
+    local current=$1 word
+    shift
+    for word; do
+        if [[ $word == "$current"* ]]; then
+            COMPREPLY+=("$word")
+        fi
+    done
+}
+
+# The names of the nodes. A nmid that does not answer at once is not waited for.
+_nmictl_nodes()
+{
+    local url=$1 line name
+    local -a options=(--timeout 1 -f json)
+    [[ -n $url ]] && options+=(-u "$url")
+    while IFS= read -r line; do
+        if [[ $line =~ ^\ {6}\"name\":\ \"([A-Za-z0-9._-]+)\",?$ ]]; then
+            name=${BASH_REMATCH[1]}
+            printf '%s\n' "$name"
+        fi
+    done < <(timeout 2 nmictl "${options[@]}" nodes 2>/dev/null </dev/null)
+}
+
+_nmictl()
+{
+    local current previous word verb='' url='' skip='' i cword
+    local -a words verbs options
+    COMPREPLY=()
+    # Its words keep "http://h:1" in one piece, which COMP_WORDS does not.
+    if declare -F _get_comp_words_by_ref >/dev/null; then
+        _get_comp_words_by_ref -n := -w words -i cword
+    else
+        words=("${COMP_WORDS[@]}")
+        cword=$COMP_CWORD
+    fi
+    current=${words[cword]}
+    previous=${words[cword - 1]}
+    verbs=(inject-nmi nodes show probe actions version help)
+
+    for ((i = 1; i < cword; i++)); do
+        word=${words[i]}
+        if [[ -n $skip ]]; then
+            [[ $skip == url ]] && url=$word
+            skip=
+            continue
+        fi
+        case $word in
+        -u | --url) skip=url ;;
+        -f | --format | --timeout | --parallel | --node | --state | --limit) skip=value ;;
+        --url=*) url=${word#--url=} ;;
+        -*) ;;
+        *) [[ -z $verb ]] && verb=$word ;;
+        esac
+    done
+
+    case $previous in
+    -f | --format) _nmictl_offer "$current" table json ;;
+    --state) _nmictl_offer "$current" accepted sent finished ;;
+    --node)
+        mapfile -t words < <(_nmictl_nodes "$url")
+        _nmictl_offer "$current" "${words[@]}"
+        ;;
+    -u | --url | --timeout | --parallel | --limit) ;;
+    *) _nmictl_words ;;
+    esac
+}
+
+# What stands where no option wants its value: an option, a verb or a node.
+_nmictl_words()
+{
+    options=(--url --help --format --timeout)
+    case $verb in
+    '') options+=(--version) ;;
+    inject-nmi) options+=(--force --parallel) ;;
+    probe) options+=(--parallel) ;;
+    actions) options+=(--node --state --limit) ;;
+    help) options=() ;;
+    esac
+    if [[ $current == -* ]]; then
+        _nmictl_offer "$current" "${options[@]}"
+        return
+    fi
+    case $verb in
+    '' | help) _nmictl_offer "$current" "${verbs[@]}" ;;
+    inject-nmi | show | probe)
+        mapfile -t words < <(_nmictl_nodes "$url")
+        _nmictl_offer "$current" "${words[@]}"
+        ;;
+    esac
+}
+
+complete -F _nmictl nmictl

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What nmictl's verbs share: what the user asked for, and how a verb is offered. */
+#ifndef NMID_CLI_CLI_H
+#define NMID_CLI_CLI_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include "base/fault.h"
+#include "cli/client.h"
+
+#define CLI_URL      "http://127.0.0.1:8623"
+#define CLI_PARALLEL 64
+
+/* Exit codes. The rest of them come from the fault table. */
+enum { EXIT_DELIVERED = 0, EXIT_ONE_FAILED = 1, EXIT_USAGE = 2, EXIT_UNKNOWN = 3 };
+
+/* The options that only some verbs take. */
+enum cli_option {
+    OPTION_FORCE = 1 << 0,
+    OPTION_PARALLEL = 1 << 1,
+    OPTION_NODE = 1 << 2,
+    OPTION_STATE = 1 << 3,
+    OPTION_LIMIT = 1 << 4,
+    OPTION_TIMEOUT = 1 << 5,
+    OPTION_FORMAT = 1 << 6,
+};
+
+/* One call of nmictl. Strings are borrowed from argv and the environment. */
+struct cli {
+    const char *url;
+    bool json, force;
+    long timeout_s; /* 0: the verb's own */
+    size_t parallel;
+    const char *node, *state;
+    size_t limit; /* 0: none */
+    char **args;  /* after the verb */
+    size_t arg_count;
+};
+
+struct verb {
+    const char *name, *arguments, *summary;
+    const char *help; /* paragraphs and an example */
+    unsigned options; /* which cli_option it takes */
+    size_t args_min, args_max;
+    int (*run)(const struct cli *cli); /* the exit code */
+};
+
+extern const struct verb verb_inject_nmi, verb_nodes, verb_show, verb_probe, verb_actions,
+    verb_version;
+
+/* Says it on stderr, escaped, as one line "nmictl: ...". */
+void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Says the fault and returns its exit code. */
+int cli_fail(const struct fault *fault);
+
+/* The same, with how to get help. */
+int cli_usage(const struct fault *fault, const char *verb);
+
+/* Prints json; 0, or the exit code of a failure. */
+int cli_print_json(const json_t *json);
+
+/* GET of path: 0 and *ret_body, or -1. */
+int cli_get(const struct cli *cli, struct client *client, const char *path, size_t cap,
+            json_t **ret_body, struct fault *fault);
+
+/* How long a request may take: what the user said, else seconds. */
+long cli_timeout_ms(const struct cli *cli, long seconds);
+
+#endif

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* nmictl, the command line of nmid: options, verbs, help. */
+#include <config.h>
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cli/cli.h"
+
+#define TIMEOUT_MAX_S 86400
+#define PARALLEL_MAX  512
+#define LIMIT_MAX     1000000
+
+static const struct verb *const verbs[] = {&verb_inject_nmi, &verb_nodes,   &verb_show,
+                                           &verb_probe,      &verb_actions, &verb_version};
+#define VERBS (sizeof verbs / sizeof verbs[0])
+
+/* Long options without a short one; their values say where they stand in `rows`. */
+enum {
+    LONG_FIRST = 256,
+    LONG_TIMEOUT,
+    LONG_FORCE,
+    LONG_PARALLEL,
+    LONG_NODE,
+    LONG_STATE,
+    LONG_LIMIT
+};
+
+/* What the help says of an option, and which bit a verb needs to take it (0: every verb). */
+static const struct option_row {
+    int value;
+    unsigned bit;
+    const char *name, *usage, *what;
+} rows[] = {
+    {'u', 0, "url", "-u, --url URL", "nmid's address: http://HOST:PORT or unix:PATH"},
+    {'f', OPTION_FORMAT, "format", "-f, --format FORMAT",
+     "table (for people) or json (for programs)"},
+    {LONG_TIMEOUT, OPTION_TIMEOUT, "timeout", "--timeout S",
+     "give up after so many seconds (inject-nmi 120, probe 60, else 30)"},
+    {LONG_FORCE, OPTION_FORCE, "force", "--force", "pass the hold-off and the node's status"},
+    {LONG_PARALLEL, OPTION_PARALLEL, "parallel", "--parallel N", "nodes under way at a time (64)"},
+    {LONG_NODE, OPTION_NODE, "node", "--node NODE", "only the actions of this node"},
+    {LONG_STATE, OPTION_STATE, "state", "--state STATE", "only those accepted, sent or finished"},
+    {LONG_LIMIT, OPTION_LIMIT, "limit", "--limit N", "at most so many"},
+    {'h', 0, "help", "-h, --help", "this help"},
+};
+#define ROWS (sizeof rows / sizeof rows[0])
+
+static const struct option options[] = {{"url", required_argument, NULL, 'u'},
+                                        {"format", required_argument, NULL, 'f'},
+                                        {"timeout", required_argument, NULL, LONG_TIMEOUT},
+                                        {"force", no_argument, NULL, LONG_FORCE},
+                                        {"parallel", required_argument, NULL, LONG_PARALLEL},
+                                        {"node", required_argument, NULL, LONG_NODE},
+                                        {"state", required_argument, NULL, LONG_STATE},
+                                        {"limit", required_argument, NULL, LONG_LIMIT},
+                                        {"help", no_argument, NULL, 'h'},
+                                        {"version", no_argument, NULL, 'V'},
+                                        {NULL, 0, NULL, 0}};
+
+struct parsed {
+    bool help, version;
+    unsigned seen; /* cli_option bits */
+};
+
+static const struct verb *verb_find(const char *name)
+{
+    for (size_t i = 0; i < VERBS; i++)
+        if (strcmp(verbs[i]->name, name) == 0)
+            return verbs[i];
+    return NULL;
+}
+
+/* ---- Help ---- */
+
+static void options_print(unsigned mask)
+{
+    puts("\nOptions, before or after the verb:");
+    for (size_t i = 0; i < ROWS; i++)
+        if (rows[i].bit == 0 || (rows[i].bit & mask) != 0)
+            printf("  %-20s %s\n", rows[i].usage, rows[i].what);
+}
+
+static void help_print(const struct verb *verb)
+{
+    if (verb != NULL) {
+        printf("Usage: nmictl [OPTION...] %s%s%s\n%c%s.\n\n%s", verb->name,
+               verb->arguments[0] != '\0' ? " " : "", verb->arguments, verb->summary[0] - 'a' + 'A',
+               verb->summary + 1, verb->help);
+        options_print(verb->options);
+        return;
+    }
+    puts("Usage: nmictl [OPTION...] VERB [ARGUMENT...]\n"
+         "Asks nmid to inject a non-maskable interrupt into stalled machines.\n");
+    for (size_t i = 0; i < VERBS; i++)
+        printf("  %-10s %-8s %s\n", verbs[i]->name, verbs[i]->arguments, verbs[i]->summary);
+    puts("  help       [VERB]   this help, or a verb's own with an example");
+    options_print(OPTION_FORMAT | OPTION_TIMEOUT);
+    puts("  -V, --version        the version of nmictl\n\n"
+         "NMID_URL in the environment stands for --url (default " CLI_URL ").\n"
+         "NODE is a name, a UUID or a host list: 'rack1-n[1-64]'.\n\n"
+         "Example: nmictl inject-nmi rack1-n1");
+}
+
+static int help_run(const struct cli *cli)
+{
+    struct fault fault = {0};
+    const struct verb *verb = cli->arg_count > 0 ? verb_find(cli->args[0]) : NULL;
+    if (cli->arg_count > 1)
+        fault_set(&fault, FAULT_USAGE, "help takes one verb");
+    else if (cli->arg_count == 1 && verb == NULL && strcmp(cli->args[0], "help") != 0)
+        fault_set(&fault, FAULT_USAGE, "there is no verb '%.64s'", cli->args[0]);
+    if (fault.code != FAULT_NONE)
+        return cli_usage(&fault, NULL);
+    help_print(verb);
+    return 0;
+}
+
+/* ---- Options ---- */
+
+static int number_parse(const char *name, const char *text, long most, long *ret_number,
+                        struct fault *fault)
+{
+    char *end = NULL;
+    errno = 0;
+    long number = strtol(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || number < 1 || number > most)
+        return fault_set(fault, FAULT_USAGE, "--%s is a number from 1 to %ld, not '%.64s'", name,
+                         most, text);
+    *ret_number = number;
+    return 0;
+}
+
+static int format_parse(const char *text, bool *ret_json, struct fault *fault)
+{
+    if (strcmp(text, "json") != 0 && strcmp(text, "table") != 0)
+        return fault_set(fault, FAULT_USAGE, "--format is table or json, not '%.64s'", text);
+    *ret_json = strcmp(text, "json") == 0;
+    return 0;
+}
+
+/* Takes one option; -1 with a fault. */
+static int option_take(int value, struct cli *cli, struct parsed *parsed, struct fault *fault)
+{
+    long number = 0;
+    int rc = 0;
+    for (size_t i = 0; i < ROWS; i++)
+        if (rows[i].value == value)
+            parsed->seen |= rows[i].bit;
+    if (value == 'u') {
+        cli->url = optarg;
+    } else if (value == 'f') {
+        rc = format_parse(optarg, &cli->json, fault);
+    } else if (value == LONG_TIMEOUT) {
+        rc = number_parse("timeout", optarg, TIMEOUT_MAX_S, &cli->timeout_s, fault);
+    } else if (value == LONG_FORCE) {
+        cli->force = true;
+    } else if (value == LONG_PARALLEL) {
+        rc = number_parse("parallel", optarg, PARALLEL_MAX, &number, fault);
+        cli->parallel = (size_t)number;
+    } else if (value == LONG_NODE) {
+        cli->node = optarg;
+    } else if (value == LONG_STATE) {
+        cli->state = optarg;
+    } else if (value == LONG_LIMIT) {
+        rc = number_parse("limit", optarg, LIMIT_MAX, &number, fault);
+        cli->limit = (size_t)number;
+    } else if (value == 'h') {
+        parsed->help = true;
+    } else {
+        parsed->version = true;
+    }
+    return rc;
+}
+
+/* getopt found something that is no option or misses its value. */
+static int option_refuse(int value, char **argv, struct fault *fault)
+{
+    const char *text = argv[optind - 1];
+    if (value == ':')
+        return fault_set(fault, FAULT_USAGE, "the option '%.64s' wants a value", text);
+    if (optopt > 0 && optopt < LONG_FIRST && strncmp(text, "--", 2) != 0)
+        return fault_set(fault, FAULT_USAGE, "there is no option '-%c'", optopt);
+    if (optopt > 0)
+        return fault_set(fault, FAULT_USAGE, "the option '%.64s' takes no value", text);
+    return fault_set(fault, FAULT_USAGE, "there is no option '%.64s', or it is cut too short",
+                     text);
+}
+
+static int options_parse(int argc, char **argv, struct cli *cli, struct parsed *parsed,
+                         struct fault *fault)
+{
+    opterr = 0;
+    for (int value; (value = getopt_long(argc, argv, ":u:f:hV", options, NULL)) != -1;) {
+        if (value == '?' || value == ':')
+            return option_refuse(value, argv, fault);
+        if (option_take(value, cli, parsed, fault) < 0)
+            return -1;
+    }
+    cli->args = argv + optind;
+    cli->arg_count = (size_t)(argc - optind);
+    return 0;
+}
+
+/* ---- Verbs ---- */
+
+static int verb_check(const struct cli *cli, const struct verb *verb, unsigned seen,
+                      struct fault *fault)
+{
+    for (size_t i = 0; i < ROWS; i++)
+        if ((seen & rows[i].bit) != 0 && (verb->options & rows[i].bit) == 0)
+            return fault_set(fault, FAULT_USAGE, "%s takes no --%s", verb->name, rows[i].name);
+    if (cli->arg_count < verb->args_min)
+        return fault_set(fault, FAULT_USAGE, "%s wants %s", verb->name, verb->arguments);
+    if (cli->arg_count > verb->args_max)
+        return fault_set(fault, FAULT_USAGE, "'%.64s' is one argument too many",
+                         cli->args[verb->args_max]);
+    return 0;
+}
+
+static int verb_run(struct cli *cli, const struct parsed *parsed)
+{
+    struct fault fault = {0};
+    const struct verb *verb = NULL;
+    if (parsed->version) {
+        puts("nmictl " PACKAGE_VERSION);
+        return 0;
+    }
+    if (cli->arg_count == 0 && !parsed->help) {
+        fault_set(&fault, FAULT_USAGE, "a verb is missing");
+        return cli_usage(&fault, NULL);
+    }
+    if (cli->arg_count > 0) {
+        const char *name = *cli->args++;
+        cli->arg_count--;
+        if (strcmp(name, "help") == 0)
+            return help_run(cli);
+        verb = verb_find(name);
+        if (verb == NULL) {
+            fault_set(&fault, FAULT_USAGE, "there is no verb '%.64s'", name);
+            return cli_usage(&fault, NULL);
+        }
+    }
+    if (parsed->help) {
+        help_print(verb);
+        return 0;
+    }
+    if (verb_check(cli, verb, parsed->seen, &fault) < 0)
+        return cli_usage(&fault, verb->name);
+    return verb->run(cli);
+}
+
+int main(int argc, char **argv)
+{
+    struct cli cli = {.url = getenv("NMID_URL"), .parallel = CLI_PARALLEL};
+    struct parsed parsed = {0};
+    struct fault fault = {0};
+    if (cli.url == NULL || cli.url[0] == '\0')
+        cli.url = CLI_URL;
+    /* A reader of stdout that goes away must not end nmictl while actions are under way. */
+    signal(SIGPIPE, SIG_IGN);
+    if (options_parse(argc, argv, &cli, &parsed, &fault) < 0)
+        return cli_usage(&fault, NULL);
+    int code = verb_run(&cli, &parsed);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && code == 0) {
+        cli_say("stdout could not be written");
+        code = EXIT_ONE_FAILED;
+    }
+    return code;
+}
