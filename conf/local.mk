@@ -1,1 +1,48 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+
+# The configuration: an administrator's own is never overwritten, and is left at uninstall.
+EXTRA_DIST += conf/nmid.conf conf/nodes.d/example.conf.sample
+nmidconfdir = $(sysconfdir)/nmid
+
+install-data-local: install-nmid-conf
+uninstall-local: uninstall-nmid-conf
+
+.PHONY: install-nmid-conf uninstall-nmid-conf
+install-nmid-conf:
+	$(MKDIR_P) "$(DESTDIR)$(nmidconfdir)"
+	test -d "$(DESTDIR)$(nmidconfdir)/nodes.d" || \
+		$(INSTALL) -d -m 750 "$(DESTDIR)$(nmidconfdir)/nodes.d"
+	test -e "$(DESTDIR)$(nmidconfdir)/nmid.conf" || \
+		$(INSTALL) -m 640 "$(srcdir)/conf/nmid.conf" "$(DESTDIR)$(nmidconfdir)/nmid.conf"
+	$(INSTALL_DATA) "$(srcdir)/conf/nodes.d/example.conf.sample" \
+		"$(DESTDIR)$(nmidconfdir)/nodes.d/example.conf.sample"
+
+uninstall-nmid-conf:
+	rm -f "$(DESTDIR)$(nmidconfdir)/nodes.d/example.conf.sample"
+	if cmp -s "$(srcdir)/conf/nmid.conf" "$(DESTDIR)$(nmidconfdir)/nmid.conf"; then \
+		rm -f "$(DESTDIR)$(nmidconfdir)/nmid.conf"; fi
+	-rmdir "$(DESTDIR)$(nmidconfdir)/nodes.d" "$(DESTDIR)$(nmidconfdir)" 2>/dev/null
+
+# The completion's file must bear the command's name.
+EXTRA_DIST += conf/nmictl.bash
+install-data-local: install-nmictl-completion
+uninstall-local: uninstall-nmictl-completion
+
+.PHONY: install-nmictl-completion uninstall-nmictl-completion
+install-nmictl-completion:
+	$(MKDIR_P) "$(DESTDIR)$(bashcompletiondir)"
+	$(INSTALL_DATA) "$(srcdir)/conf/nmictl.bash" "$(DESTDIR)$(bashcompletiondir)/nmictl"
+
+uninstall-nmictl-completion:
+	rm -f "$(DESTDIR)$(bashcompletiondir)/nmictl"
+
+# The systemd unit, with the paths of this build.
+EXTRA_DIST += conf/nmid.service.in
+CLEANFILES += conf/nmid.service
+conf/nmid.service: $(srcdir)/conf/nmid.service.in Makefile
+	$(AM_V_at)$(MKDIR_P) conf
+	$(AM_V_GEN)$(SED) -e 's|@sbindir[@]|$(sbindir)|g' -e 's|@sysconfdir[@]|$(sysconfdir)|g' \
+		$(srcdir)/conf/nmid.service.in >$@
+if HAVE_SYSTEMD
+systemdsystemunit_DATA = conf/nmid.service
+endif

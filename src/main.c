@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* nmid: options, wiring in a visible order, teardown in reverse. This file alone knows all others. */
+#include "config.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#ifdef HAVE_SYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+#include "base/log.h"
+#include "contracts/agent.h"
+#include "contracts/nova.h"
+#include "core/conf.h"
+#include "core/driver.h"
+#include "core/engine.h"
+#include "core/journal.h"
+#include "drivers/ipmi.h"
+#include "drivers/noop.h"
+#include "http/server.h"
+
+static const struct driver *const drivers[] = {&ipmi_driver, &noop_driver, NULL};
+
+struct daemon {
+    const char *conf_path;
+    struct loop *loop;
+    struct conf *conf;
+    struct journal *journal;
+    struct engine *engine;
+    struct http_server *server;
+    struct nova *nova;
+    struct agent *agent;
+    bool stopping;
+};
+
+static const char usage[] =
+    "Usage: nmid [-c FILE] [-t] [-v]\n"
+    "Injects non-maskable interrupts into machines through their BMCs, at most once each.\n"
+    "\n"
+    "  -c, --config FILE  the configuration (default " SYSCONFDIR "/nmid/nmid.conf)\n"
+    "  -t, --test         check the configuration and exit: 0 good, 1 bad\n"
+    "  -v, --verbose      log debugging lines too\n"
+    "  -V, --version      print the version and exit\n"
+    "  -h, --help         print this help and exit\n"
+    "\n"
+    "Runs in the foreground and logs to stderr. SIGHUP reloads the configuration, SIGTERM drains\n"
+    "(what was sent is awaited) and exits. See nmid(8) and nmid.conf(5).\n";
+
+static void notify(const char *state)
+{
+#ifdef HAVE_SYSTEMD
+    sd_notify(0, state);
+#else
+    (void)state;
+#endif
+}
+
+/* ---- The configuration ---- */
+
+static void print_report(const char *prefix, const struct report *report)
+{
+    for (size_t i = 0; i < report->count; i++)
+        fprintf(stderr, "%s%s\n", prefix, report->lines[i]);
+    if (report->dropped > 0)
+        fprintf(stderr, "%s... and %zu more\n", prefix, report->dropped);
+}
+
+static int check_configuration(const char *path)
+{
+    struct report errors = {0}, warnings = {0};
+    struct conf *conf = NULL;
+    int result = conf_load(path, drivers, &conf, &errors, &warnings);
+    print_report("", &errors);
+    print_report("warning: ", &warnings);
+    if (result == 0)
+        printf("%s: good, %zu nodes\n", path, node_table_count(conf->nodes));
+    report_clear(&errors);
+    report_clear(&warnings);
+    conf_free(conf);
+    return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* Loads and logs what is wrong. */
+static struct conf *load_configuration(const char *path)
+{
+    struct report errors = {0}, warnings = {0};
+    struct conf *conf = NULL;
+    if (conf_load(path, drivers, &conf, &errors, &warnings) < 0)
+        conf = NULL;
+    for (size_t i = 0; i < errors.count; i++)
+        log_error("%s", errors.lines[i]);
+    if (errors.dropped > 0)
+        log_error("... and %zu more errors", errors.dropped);
+    for (size_t i = 0; i < warnings.count; i++)
+        log_warning("%s", warnings.lines[i]);
+    report_clear(&errors);
+    report_clear(&warnings);
+    return conf;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static bool same_listeners(const struct conf *a, const struct conf *b)
+{
+    if (a->listener_count != b->listener_count)
+        return false;
+    for (size_t i = 0; i < a->listener_count; i++) {
+        const struct conf_listener *x = &a->listeners[i], *y = &b->listeners[i];
+        if (!same_text(x->address, y->address) || !same_text(x->socket, y->socket) ||
+            x->port != y->port)
+            return false;
+    }
+    return true;
+}
+
+/* ---- Signals ---- */
+
+/* All or nothing: a configuration with one error changes nothing. */
+static void on_hangup(void *arg)
+{
+    struct daemon *daemon = arg;
+    if (daemon->stopping)
+        return;
+    log_info("reloading %s", daemon->conf_path);
+    struct conf *conf = load_configuration(daemon->conf_path);
+    if (conf == NULL) {
+        log_error("the configuration was not reloaded: the old one stays in force");
+        return;
+    }
+    if (!same_listeners(daemon->conf, conf))
+        log_warning("listeners change only with a restart");
+    if (!same_text(daemon->conf->state_dir, conf->state_dir))
+        log_warning("state_dir changes only with a restart");
+    engine_reload(daemon->engine, conf);
+    http_server_configure(daemon->server, &conf->limits);
+    conf_free(daemon->conf);
+    daemon->conf = conf;
+    log_info("reloaded: %zu nodes", node_table_count(conf->nodes));
+}
+
+static void on_answers_sent(void *arg)
+{
+    struct daemon *daemon = arg;
+    loop_stop(daemon->loop);
+}
+
+static void on_engine_drained(void *arg)
+{
+    struct daemon *daemon = arg;
+    http_server_drain(daemon->server, on_answers_sent, daemon);
+}
+
+static void on_terminate(void *arg)
+{
+    struct daemon *daemon = arg;
+    struct engine_counts counts;
+    engine_counts(daemon->engine, &counts);
+    if (daemon->stopping) {
+        log_warning("stopping at once; the outcome of %zu actions stays unknown", counts.in_flight);
+        loop_stop(daemon->loop);
+        return;
+    }
+    daemon->stopping = true;
+    log_info("stopping: %zu actions under way", counts.in_flight);
+    notify("STOPPING=1");
+    http_server_refuse(daemon->server);
+    engine_drain(daemon->engine, on_engine_drained, daemon);
+}
+
+/* ---- Wiring ---- */
+
+static void limit_resources(void)
+{
+    /* No core: it would hold every BMC's password. One byte, not none: that is the value at which the
+     * kernel leaves out a core that would go to a program too (core(5)). */
+    struct rlimit core = {1, 1}, files;
+    setrlimit(RLIMIT_CORE, &core);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static int watch_signals(struct daemon *daemon, struct fault *fault)
+{
+    return loop_on_signal(daemon->loop, SIGHUP, on_hangup, daemon, fault) < 0 ||
+                   loop_on_signal(daemon->loop, SIGTERM, on_terminate, daemon, fault) < 0 ||
+                   loop_on_signal(daemon->loop, SIGINT, on_terminate, daemon, fault) < 0
+               ? -1
+               : 0;
+}
+
+static int mount_contracts(struct daemon *daemon, struct fault *fault)
+{
+    daemon->nova = nova_new(daemon->engine, fault);
+    daemon->agent = agent_new(daemon->loop, daemon->engine, daemon->conf->limits.history,
+                              PACKAGE_VERSION, fault);
+    if (daemon->nova == NULL || daemon->agent == NULL)
+        return -1;
+    return http_server_mount(daemon->server, &nova_contract, daemon->nova, fault) < 0 ||
+                   http_server_mount(daemon->server, &agent_contract, daemon->agent, fault) < 0
+               ? -1
+               : 0;
+}
+
+static int daemon_start(struct daemon *daemon, struct fault *fault)
+{
+    const struct conf *conf = daemon->conf;
+    if ((daemon->loop = loop_new(fault)) == NULL || watch_signals(daemon, fault) < 0)
+        return -1;
+    if ((daemon->journal = journal_new(daemon->loop, conf->limits.history, fault)) == NULL)
+        return -1;
+    daemon->engine = engine_new(daemon->loop, conf, drivers, daemon->journal, fault);
+    if (daemon->engine == NULL)
+        return -1;
+    if ((daemon->server = http_server_new(daemon->loop, &conf->limits, fault)) == NULL)
+        return -1;
+    if (mount_contracts(daemon, fault) < 0)
+        return -1;
+    for (size_t i = 0; i < conf->listener_count; i++) {
+        if (http_server_listen(daemon->server, &conf->listeners[i], fault) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static void daemon_stop(struct daemon *daemon)
+{
+    http_server_free(daemon->server);
+    agent_free(daemon->agent);
+    nova_free(daemon->nova);
+    engine_free(daemon->engine);
+    journal_free(daemon->journal);
+    loop_free(daemon->loop);
+    conf_free(daemon->conf);
+}
+
+static int run(const char *conf_path)
+{
+    struct daemon daemon = {.conf_path = conf_path};
+    struct fault fault = {0};
+    limit_resources();
+    daemon.conf = load_configuration(conf_path);
+    if (daemon.conf == NULL)
+        return EXIT_FAILURE;
+    int result = daemon_start(&daemon, &fault);
+    if (result < 0) {
+        log_error("%s", fault.message);
+    } else {
+        log_info("nmid %s is ready: %zu nodes", PACKAGE_VERSION,
+                 node_table_count(daemon.conf->nodes));
+        notify("READY=1");
+        loop_run(daemon.loop);
+        log_info("stopped");
+    }
+    daemon_stop(&daemon);
+    return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"test", no_argument, NULL, 't'},
+        {"verbose", no_argument, NULL, 'v'},      {"version", no_argument, NULL, 'V'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
+    const char *conf_path = SYSCONFDIR "/nmid/nmid.conf";
+    bool test = false;
+    for (int option; (option = getopt_long(argc, argv, "c:tvVh", options, NULL)) != -1;) {
+        switch (option) {
+        case 'c':
+            conf_path = optarg;
+            break;
+        case 't':
+            test = true;
+            break;
+        case 'v':
+            log_set_level(LOG_LEVEL_DEBUG);
+            break;
+        case 'V':
+            puts("nmid " PACKAGE_VERSION);
+            return EXIT_SUCCESS;
+        case 'h':
+            fputs(usage, stdout);
+            return EXIT_SUCCESS;
+        default:
+            fputs("Try 'nmid --help'.\n", stderr);
+            return 2;
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "nmid: unexpected argument '%s'\nTry 'nmid --help'.\n", argv[optind]);
+        return 2;
+    }
+    return test ? check_configuration(conf_path) : run(conf_path);
+}
