@@ -1,1 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+EXTRA_DIST += tests/system/lab.py
+TESTS += tests/system/test_main_job.py tests/system/test_ipmi_faults.py
+EXTRA_DIST += tests/system/test_main_job.py tests/system/test_ipmi_faults.py
+TESTS += tests/system/test_interop.py tests/system/test_ipmi_sim_module.py
+EXTRA_DIST += tests/system/test_interop.py tests/system/test_ipmi_sim_module.py
+
+# nmictl, against a fake nmid.
+TESTS += tests/system/test_nmictl.py tests/system/test_nmictl_views.py
+EXTRA_DIST += tests/system/test_nmictl.py tests/system/test_nmictl_views.py \
+	tests/system/nmictl_case.py tests/system/fake_nmid.py
+
+# HTTP and the contracts.
+TESTS += tests/system/test_http_guards.py tests/system/test_contract_nova.py \
+	tests/system/test_contract_agent.py
+EXTRA_DIST += tests/system/test_http_guards.py tests/system/test_contract_nova.py \
+	tests/system/test_contract_agent.py
