@@ -1,1 +1,51 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# One short harness per parser. A new one, X: fuzz_X.c, a corpus in corpus/X/, X in FUZZ_HARNESSES,
+# and the four lines of "conf" below with its name.
+#
+# Without --enable-fuzzers each harness is linked with replay_main.c, and `make check` runs it over
+# its corpus. With it (./configure CC=clang --enable-fuzzers) everything is instrumented, and
+#     make check TESTS= && tests/fuzz/fuzz_X -max_total_time=300 tests/fuzz/corpus/X
+# looks for new inputs; keep the ones that it adds only after `fuzz_X -merge=1`.
+FUZZ_HARNESSES = conf
+
+if FUZZERS
+AM_CFLAGS += -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined \
+	-fno-omit-frame-pointer
+AM_LDFLAGS += -fsanitize=address,undefined
+FUZZ_MAIN =
+FUZZ_LINK = -fsanitize=fuzzer
+else
+FUZZ_MAIN = tests/fuzz/replay_main.c
+FUZZ_LINK =
+endif
+
+check_PROGRAMS += tests/fuzz/fuzz_conf
+tests_fuzz_fuzz_conf_SOURCES = tests/fuzz/fuzz_conf.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_conf_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_conf_LDADD = $(NMID_LIBS)
+
+TESTS += tests/fuzz/replay.sh
+AM_TESTS_ENVIRONMENT += FUZZ_HARNESSES='$(FUZZ_HARNESSES)'; export FUZZ_HARNESSES;
+EXTRA_DIST += tests/fuzz/corpus tests/fuzz/replay.sh
+
+FUZZ_HARNESSES += hostlist
+check_PROGRAMS += tests/fuzz/fuzz_hostlist
+tests_fuzz_fuzz_hostlist_SOURCES = tests/fuzz/fuzz_hostlist.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_hostlist_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_hostlist_LDADD = libnmictl.a libnmid.a
+
+FUZZ_HARNESSES += http_body http_guard
+check_PROGRAMS += tests/fuzz/fuzz_http_body tests/fuzz/fuzz_http_guard
+tests_fuzz_fuzz_http_body_SOURCES = tests/fuzz/fuzz_http_body.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_http_body_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_http_body_LDADD = $(NMID_LIBS)
+tests_fuzz_fuzz_http_guard_SOURCES = tests/fuzz/fuzz_http_guard.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_http_guard_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_http_guard_LDADD = $(NMID_LIBS)
+
+FUZZ_HARNESSES += ipmi
+check_PROGRAMS += tests/fuzz/fuzz_ipmi
+tests_fuzz_fuzz_ipmi_SOURCES = tests/fuzz/fuzz_ipmi.c $(IPMI_RIG) $(FUZZ_MAIN)
+tests_fuzz_fuzz_ipmi_CPPFLAGS = $(IPMI_RIG_CPPFLAGS)
+tests_fuzz_fuzz_ipmi_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_ipmi_LDADD = $(NMID_LIBS) $(GCRYPT_LIBS)

@@ -1,1 +1,139 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+
+# The configuration and its nodes.
+check_PROGRAMS += tests/unit/test_conf tests/unit/test_conf_node tests/unit/test_info \
+	tests/unit/test_ipmi_info tests/unit/test_node
+TESTS += tests/unit/test_conf tests/unit/test_conf_node tests/unit/test_info \
+	tests/unit/test_ipmi_info tests/unit/test_node
+tests_unit_test_conf_SOURCES = tests/unit/test_conf.c tests/unit/conf/conf_lab.c \
+	tests/unit/conf/conf_lab.h
+tests_unit_test_conf_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_conf_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_conf_node_SOURCES = tests/unit/test_conf_node.c tests/unit/conf/conf_lab.c \
+	tests/unit/conf/conf_lab.h
+tests_unit_test_conf_node_CPPFLAGS = $(tests_unit_test_conf_CPPFLAGS)
+tests_unit_test_conf_node_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_info_SOURCES = tests/unit/test_info.c
+tests_unit_test_info_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_info_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_ipmi_info_SOURCES = tests/unit/test_ipmi_info.c
+tests_unit_test_ipmi_info_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_ipmi_info_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_node_SOURCES = tests/unit/test_node.c
+tests_unit_test_node_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_node_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+
+# nmictl.
+check_PROGRAMS += tests/unit/test_hostlist tests/unit/test_table
+TESTS += tests/unit/test_hostlist tests/unit/test_table
+tests_unit_test_hostlist_SOURCES = tests/unit/test_hostlist.c
+tests_unit_test_hostlist_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_hostlist_LDADD = libnmictl.a libnmid.a $(JANSSON_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_table_SOURCES = tests/unit/test_table.c
+tests_unit_test_table_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_table_LDADD = libnmictl.a libnmid.a $(JANSSON_LIBS) $(CMOCKA_LIBS)
+
+# HTTP and the contracts that speak it, over real sockets.
+check_PROGRAMS += tests/unit/test_agent tests/unit/test_agent_more tests/unit/test_http_guards \
+	tests/unit/test_http_limits tests/unit/test_http_server tests/unit/test_nova
+TESTS += tests/unit/test_agent tests/unit/test_agent_more tests/unit/test_http_guards \
+	tests/unit/test_http_limits tests/unit/test_http_server tests/unit/test_nova
+HTTP_RIG = tests/unit/http_rig.c tests/unit/http_rig.h
+HTTP_LATE = $(HTTP_RIG) tests/unit/http_late.c tests/unit/http_late.h
+AGENT_CASE = $(HTTP_RIG) tests/unit/agent_case.c tests/unit/agent_case.h
+tests_unit_test_agent_SOURCES = tests/unit/test_agent.c $(AGENT_CASE)
+tests_unit_test_agent_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_agent_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS) -lpthread
+tests_unit_test_agent_more_SOURCES = tests/unit/test_agent_more.c $(AGENT_CASE)
+tests_unit_test_agent_more_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_agent_more_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS) -lpthread
+tests_unit_test_http_guards_SOURCES = tests/unit/test_http_guards.c $(HTTP_LATE)
+tests_unit_test_http_guards_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_http_guards_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS) -lpthread
+tests_unit_test_http_limits_SOURCES = tests/unit/test_http_limits.c $(HTTP_LATE)
+tests_unit_test_http_limits_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_http_limits_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS) -lpthread
+tests_unit_test_http_server_SOURCES = tests/unit/test_http_server.c $(HTTP_LATE)
+tests_unit_test_http_server_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_http_server_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS) -lpthread
+tests_unit_test_nova_SOURCES = tests/unit/test_nova.c $(HTTP_RIG)
+tests_unit_test_nova_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_nova_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS) -lpthread
+
+# The base, the loop, the journal and the engine. test_engine_journal brings a journal of its own.
+check_PROGRAMS += tests/unit/test_base tests/unit/test_map tests/unit/test_loop tests/unit/test_pool \
+	tests/unit/test_journal tests/unit/test_ladder tests/unit/test_engine \
+	tests/unit/test_engine_end tests/unit/test_engine_journal
+TESTS += tests/unit/test_base tests/unit/test_map tests/unit/test_loop tests/unit/test_pool \
+	tests/unit/test_journal tests/unit/test_ladder tests/unit/test_engine \
+	tests/unit/test_engine_end tests/unit/test_engine_journal tests/unit/test_layers.sh
+EXTRA_DIST += tests/unit/test_layers.sh
+UNIT_FLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_base_SOURCES = tests/unit/test_base.c
+tests_unit_test_base_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_base_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_map_SOURCES = tests/unit/test_map.c
+tests_unit_test_map_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_map_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_loop_SOURCES = tests/unit/test_loop.c
+tests_unit_test_loop_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_loop_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_pool_SOURCES = tests/unit/test_pool.c
+tests_unit_test_pool_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_pool_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_journal_SOURCES = tests/unit/test_journal.c
+tests_unit_test_journal_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_journal_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_ladder_SOURCES = tests/unit/test_ladder.c tests/unit/engine_rig.c \
+	tests/unit/engine_rig.h
+tests_unit_test_ladder_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_ladder_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_engine_SOURCES = tests/unit/test_engine.c tests/unit/engine_rig.c \
+	tests/unit/engine_rig.h
+tests_unit_test_engine_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_engine_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_engine_end_SOURCES = tests/unit/test_engine_end.c tests/unit/engine_rig.c \
+	tests/unit/engine_rig.h
+tests_unit_test_engine_end_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_engine_end_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_engine_journal_SOURCES = tests/unit/test_engine_journal.c tests/unit/engine_rig.c \
+	tests/unit/engine_rig.h
+tests_unit_test_engine_journal_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_engine_journal_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+
+# IPMI sessions, in memory and virtual time with a BMC of the tests' own; recordings; the sockets.
+check_PROGRAMS += tests/unit/test_ipmi_codec tests/unit/test_ipmi_explain \
+	tests/unit/test_ipmi_hostile tests/unit/test_ipmi_interrupt tests/unit/test_ipmi_net \
+	tests/unit/test_ipmi_replay tests/unit/test_ipmi_session
+TESTS += tests/unit/test_ipmi_codec tests/unit/test_ipmi_explain \
+	tests/unit/test_ipmi_hostile tests/unit/test_ipmi_interrupt tests/unit/test_ipmi_net \
+	tests/unit/test_ipmi_replay tests/unit/test_ipmi_session
+IPMI_RIG = tests/unit/ipmi/bmc.c tests/unit/ipmi/bmc.h \
+	tests/unit/ipmi/crypt.c tests/unit/ipmi/crypt.h \
+	tests/unit/ipmi/rig.c tests/unit/ipmi/rig.h \
+	tests/unit/ipmi/wire.c tests/unit/ipmi/wire.h \
+	tests/replay/recording.c tests/replay/recording.h
+IPMI_RIG_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) $(GCRYPT_CFLAGS) -I$(top_srcdir)/tests \
+	-I$(top_srcdir)/tests/replay
+IPMI_RIG_LIBS = $(NMID_LIBS) $(GCRYPT_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_ipmi_codec_SOURCES = tests/unit/test_ipmi_codec.c $(IPMI_RIG)
+tests_unit_test_ipmi_codec_CPPFLAGS = $(IPMI_RIG_CPPFLAGS)
+tests_unit_test_ipmi_codec_LDADD = $(IPMI_RIG_LIBS)
+tests_unit_test_ipmi_explain_SOURCES = tests/unit/test_ipmi_explain.c $(IPMI_RIG)
+tests_unit_test_ipmi_explain_CPPFLAGS = $(IPMI_RIG_CPPFLAGS)
+tests_unit_test_ipmi_explain_LDADD = $(IPMI_RIG_LIBS)
+tests_unit_test_ipmi_hostile_SOURCES = tests/unit/test_ipmi_hostile.c $(IPMI_RIG)
+tests_unit_test_ipmi_hostile_CPPFLAGS = $(IPMI_RIG_CPPFLAGS)
+tests_unit_test_ipmi_hostile_LDADD = $(IPMI_RIG_LIBS)
+tests_unit_test_ipmi_interrupt_SOURCES = tests/unit/test_ipmi_interrupt.c $(IPMI_RIG)
+tests_unit_test_ipmi_interrupt_CPPFLAGS = $(IPMI_RIG_CPPFLAGS)
+tests_unit_test_ipmi_interrupt_LDADD = $(IPMI_RIG_LIBS)
+tests_unit_test_ipmi_net_SOURCES = tests/unit/test_ipmi_net.c
+tests_unit_test_ipmi_net_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_ipmi_net_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_ipmi_replay_SOURCES = tests/unit/test_ipmi_replay.c $(IPMI_RIG)
+tests_unit_test_ipmi_replay_CPPFLAGS = $(IPMI_RIG_CPPFLAGS)
+tests_unit_test_ipmi_replay_LDADD = $(IPMI_RIG_LIBS)
+tests_unit_test_ipmi_session_SOURCES = tests/unit/test_ipmi_session.c $(IPMI_RIG)
+tests_unit_test_ipmi_session_CPPFLAGS = $(IPMI_RIG_CPPFLAGS)
+tests_unit_test_ipmi_session_LDADD = $(IPMI_RIG_LIBS)
