@@ -1,1 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+dist_man_MANS += docs/nmid.conf.5
+dist_man_MANS += docs/nmictl.1
+dist_man_MANS += docs/nmid.8
+EXTRA_DIST += docs/ARCHITECTURE.md docs/ipmi.md
+EXTRA_DIST += docs/PERFORMANCE.md
+
+# The manual is linted where mandoc is installed.
+if HAVE_MANDOC
+TESTS += tests/unit/test_man.sh
+endif
+EXTRA_DIST += tests/unit/test_man.sh
+EXTRA_DIST += docs/contract-nova.md docs/contract-agent.md
