@@ -49,6 +49,7 @@ void action_unref(struct action *action)
     free(action->user);
     free(action->project_id);
     free(action->address);
+    free(action->resolved);
     free(action->key_scope);
     free(action->fingerprint);
     free(action->message);

@@ -36,6 +36,7 @@ struct action {
     const char *contract; /* "nova", "agent" ...; static */
     char *user, *project_id, *address; /* the caller; project_id may be NULL */
     bool force;
+    char *resolved;      /* the BMC's address where node->target has a name; or NULL */
     char *key_scope;     /* caller, node and Idempotency-Key; NULL without a key */
     char *fingerprint;   /* of the body, to tell a repeat from a reuse of the key */
     enum action_state state;

@@ -124,6 +124,11 @@ static void read_ipmi(struct conf_block *root)
         else
             ipmi->answer_ms = ipmi->timeout_ms; /* the default must not break a short timeout */
     }
+    /* The wait for its turn counts: with more, an action could never be in time. */
+    if (ipmi->min_interval_ms > ipmi->timeout_ms / 2)
+        block_complain(&block, "min_interval_ms",
+                       "expected a decimal integer from 0 to half of ipmi.timeout_ms (%u)",
+                       ipmi->timeout_ms);
     block_finish(&block);
 }
 

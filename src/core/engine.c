@@ -162,6 +162,24 @@ static struct action *queue_take(struct engine *engine)
     return action;
 }
 
+static void start(struct engine *engine, struct action *action)
+{
+    const struct driver *driver = action->node->driver;
+    engine->in_window++;
+    action->started = true;
+    driver->start(instance_of(engine, driver), action);
+}
+
+/* Has a reload given this node another BMC, or none, while its action waited? Then its BMC may by
+ * now be another machine's. */
+static bool was_moved(const struct engine *engine, const struct node *node)
+{
+    const struct node *now = node_table_find(engine->conf->nodes, node->uuid);
+    if (now == NULL || now->driver != node->driver || now->target == NULL || node->target == NULL)
+        return now == NULL || now->driver != node->driver || now->target != node->target;
+    return strcmp(now->target, node->target) != 0;
+}
+
 /* Starts what the window has room for. Not recursive: an action that finishes inside its own
  * start() only makes room for the loop here. */
 void engine_pump(struct engine *engine)
@@ -176,10 +194,12 @@ void engine_pump(struct engine *engine)
             action_unref(action);
             continue;
         }
-        const struct driver *driver = action->node->driver;
-        engine->in_window++;
-        action->started = true;
-        driver->start(instance_of(engine, driver), action);
+        if (was_moved(engine, action->node))
+            action_finish(action, OUTCOME_FAILED, FAULT_NODE_NOT_FOUND,
+                          "a reload took the node away, or gave it another BMC, while its action "
+                          "waited; nothing was sent");
+        else
+            start(engine, action);
         action_unref(action);
     }
     engine->pumping = false;

@@ -151,13 +151,28 @@ static int remember(struct journal *journal, struct action *action)
     return 0;
 }
 
-static void remember_last(struct map *map, const char *key, struct action *action)
+static int remember_last(struct map *map, const char *key, struct action *action)
 {
-    struct action *earlier = map_get(map, key);
+    struct action *earlier = key == NULL ? NULL : map_get(map, key);
+    if (key == NULL)
+        return 0;
     if (map_put(map, key, action) < 0)
-        return;
+        return -1;
     action_ref(action);
     action_unref(earlier);
+    return 0;
+}
+
+/* For the hold-off: by the node, and by both ways to name its BMC. */
+static int remember_nmi(struct journal *journal, struct action *action)
+{
+    if (action->outcome != OUTCOME_DELIVERED && action->outcome != OUTCOME_UNKNOWN)
+        return 0;
+    return remember_last(journal->last_by_uuid, action->node->uuid, action) < 0 ||
+                   remember_last(journal->last_by_target, action->node->target, action) < 0 ||
+                   remember_last(journal->last_by_target, action->resolved, action) < 0
+               ? -1
+               : 0;
 }
 
 int journal_write(struct journal *journal, struct action *action, enum action_state state)
@@ -173,12 +188,8 @@ int journal_write(struct journal *journal, struct action *action, enum action_st
     bool known = map_get(journal->by_id, action->id) != NULL;
     if (!known && remember(journal, action) < 0)
         return -1;
-    if (state == ACTION_FINISHED &&
-        (action->outcome == OUTCOME_DELIVERED || action->outcome == OUTCOME_UNKNOWN)) {
-        remember_last(journal->last_by_uuid, action->node->uuid, action);
-        if (action->node->target != NULL)
-            remember_last(journal->last_by_target, action->node->target, action);
-    }
+    if (state == ACTION_FINISHED && remember_nmi(journal, action) < 0)
+        return -1; /* without it there is no hold-off: better no more actions */
     journal->writes[journal->write_count++] = (struct write){action_ref(action), state};
     loop_wake(journal->loop);
     return 0;
@@ -192,6 +203,11 @@ struct action *journal_find(struct journal *journal, const char *id)
 struct action *journal_find_key(struct journal *journal, const char *key_scope)
 {
     return map_get(journal->by_key, key_scope);
+}
+
+struct action *journal_last_target(struct journal *journal, const char *target)
+{
+    return map_get(journal->last_by_target, target);
 }
 
 struct action *journal_last_nmi(struct journal *journal, const struct node *node)

@@ -33,6 +33,9 @@ struct action *journal_find_key(struct journal *journal, const char *key_scope);
 /* The latest finished action, delivered or unknown, on this node's UUID or BMC; or NULL. */
 struct action *journal_last_nmi(struct journal *journal, const struct node *node);
 
+/* The same for a BMC's address alone. */
+struct action *journal_last_target(struct journal *journal, const char *target);
+
 /* History, newest first. Calls each(arg, action) for at most limit actions older than the action
  * `marker` (NULL: from the newest) that match node (UUID; NULL: any) and state (ACTION_NEW: any).
  * Returns how many, or -1 when the marker is not known. */

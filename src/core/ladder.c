@@ -104,11 +104,10 @@ int engine_check_in_flight(const struct engine *engine, const struct node *node,
                      node_label(occupation->node), occupation->action->id);
 }
 
-static int check_hold_off(const struct engine *engine, const struct request *request,
-                          const struct node *node, struct fault *fault)
+static int check_hold_off(const struct engine *engine, const struct node *node,
+                          const struct action *last, bool force, struct fault *fault)
 {
-    const struct action *last = journal_last_nmi(engine->journal, node);
-    if (last == NULL || request->force)
+    if (last == NULL || force)
         return 0;
     int64_t age_s = (clock_mono_us() - last->finished_mono) / 1000000;
     int64_t left_s = (int64_t)engine->conf->hold_off_s - age_s;
@@ -123,6 +122,15 @@ static int check_hold_off(const struct engine *engine, const struct request *req
         last->outcome == OUTCOME_DELIVERED ? "was delivered" : "may have been delivered",
         node_label(node), (long long)age_s, last->id, (long long)left_s,
         clock_text(clock_wall_us() + left_s * 1000000, again));
+}
+
+/* The hold-off once more, by the address that a BMC's name has turned out to be. */
+int action_resolved(struct action *action, const char *target, struct fault *fault)
+{
+    if (action->resolved == NULL && (action->resolved = strdup(target)) == NULL)
+        return fault_set(fault, FAULT_MEMORY, "out of memory; nothing was sent");
+    const struct action *last = journal_last_target(action->engine->journal, target);
+    return check_hold_off(action->engine, action->node, last, action->force, fault);
 }
 
 int engine_check_daemon(const struct engine *engine, struct fault *fault)
@@ -198,7 +206,8 @@ int engine_submit(struct engine *engine, const struct request *request, struct a
     if (policy_check_lock(request->caller, node, fault) < 0 ||
         check_status(request, node, fault) < 0 || check_driver(node, fault) < 0 ||
         engine_check_in_flight(engine, node, fault) < 0 ||
-        check_hold_off(engine, request, node, fault) < 0 ||
+        check_hold_off(engine, node, journal_last_nmi(engine->journal, node), request->force,
+                       fault) < 0 ||
         engine_check_daemon(engine, fault) < 0 || check_queue(engine, fault) < 0) {
         free(scope);
         return -1;

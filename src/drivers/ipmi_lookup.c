@@ -2,12 +2,13 @@
 #include "drivers/ipmi_lookup.h"
 
 #include <netdb.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "loop/pool.h"
 
-#define THREADS   4
+#define THREADS   16 /* each waits for a name server, up to half a minute for a dead one */
 #define QUEUE_MAX 8192
 
 struct ipmi_lookups {
@@ -18,7 +19,8 @@ struct ipmi_lookups {
 struct ipmi_lookup {
     char *host;
     unsigned port;
-    ipmi_lookup_fn *done; /* NULL: cancelled */
+    ipmi_lookup_fn *done;  /* NULL: cancelled */
+    atomic_bool cancelled; /* the same for the worker: whose time is over need not be looked up */
     void *arg;
     int error;
     struct sockaddr_storage address;
@@ -44,9 +46,20 @@ bool ipmi_lookup_numeric(const char *host, unsigned port, struct sockaddr_storag
     return resolve(host, port, AI_NUMERICHOST, ret_address) == 0;
 }
 
+void ipmi_lookup_target(const struct sockaddr_storage *address, char target[IPMI_TARGET_MAX])
+{
+    char host[64] = "?", port[16] = "?";
+    bool is_6 = address->ss_family == AF_INET6;
+    getnameinfo((const struct sockaddr *)address, sizeof *address, host, sizeof host, port,
+                sizeof port, NI_NUMERICHOST | NI_NUMERICSERV | NI_DGRAM);
+    snprintf(target, IPMI_TARGET_MAX, is_6 ? "[%s]:%s" : "%s:%s", host, port);
+}
+
 static void work(void *arg)
 {
     struct ipmi_lookup *lookup = arg;
+    if (atomic_load(&lookup->cancelled))
+        return;
     lookup->error = resolve(lookup->host, lookup->port, 0, &lookup->address);
 }
 
@@ -105,6 +118,8 @@ struct ipmi_lookup *ipmi_lookup_start(struct ipmi_lookups *lookups, const char *
 
 void ipmi_lookup_cancel(struct ipmi_lookup *lookup)
 {
-    if (lookup != NULL)
-        lookup->done = NULL;
+    if (lookup == NULL)
+        return;
+    lookup->done = NULL;
+    atomic_store(&lookup->cancelled, true);
 }

@@ -21,6 +21,11 @@ void ipmi_lookups_free(struct ipmi_lookups *lookups);
 /* True, with the address, when host is a number (IPv6 may bear a scope, "fe80::1%eth0"). */
 bool ipmi_lookup_numeric(const char *host, unsigned port, struct sockaddr_storage *ret_address);
 
+#define IPMI_TARGET_MAX 80
+
+/* An address as node->target has it: "10.0.0.1:623", "[fe80::1]:623". */
+void ipmi_lookup_target(const struct sockaddr_storage *address, char target[IPMI_TARGET_MAX]);
+
 /* Calls done once, from a later turn. NULL with a fault when too many wait. */
 struct ipmi_lookup *ipmi_lookup_start(struct ipmi_lookups *lookups, const char *host, unsigned port,
                                       ipmi_lookup_fn *done, void *arg, struct fault *fault);

@@ -39,11 +39,12 @@ void ipmi_memory_free(struct ipmi_memory *memory)
 
 void ipmi_memory_clear(struct ipmi_memory *memory)
 {
-    struct map *empty = map_new();
-    if (empty == NULL)
-        return; /* what is remembered only saves time: to keep it does no harm */
-    free_all(memory->known);
-    memory->known = empty;
+    size_t position = 0;
+    for (struct ipmi_known *known; (known = map_next(memory->known, &position)) != NULL;) {
+        known->suite = 0;
+        known->has_2_0 = false;
+        known->round_trip = 0;
+    }
 }
 
 const struct ipmi_known *ipmi_memory_find(const struct ipmi_memory *memory, const char *target)
@@ -78,6 +79,5 @@ void ipmi_memory_keep(struct ipmi_memory *memory, const char *target,
         return;
     known->suite = session->channel.suite;
     known->has_2_0 = !session->channel.ipmi_1_5;
-    known->round_trip =
-        session->round_trip < ROUND_TRIP_MAX ? session->round_trip : ROUND_TRIP_MAX;
+    known->round_trip = session->round_trip < ROUND_TRIP_MAX ? session->round_trip : ROUND_TRIP_MAX;
 }

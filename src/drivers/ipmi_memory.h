@@ -25,6 +25,7 @@ const struct ipmi_known *ipmi_memory_find(const struct ipmi_memory *memory, cons
 void ipmi_memory_keep(struct ipmi_memory *memory, const char *target,
                       const struct ipmi_session *session, int64_t now);
 
+/* Forgets how each BMC speaks; not when it last spoke. */
 void ipmi_memory_clear(struct ipmi_memory *memory);
 
 #endif

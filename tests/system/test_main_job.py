@@ -136,6 +136,67 @@ class MainJob(lab.TestCase):
         self.assertEqual(sim.count(sim.address(0)), 1)
         self.assertEqual(sim.count(sim.address(1)), 0)
 
+    def test_a_second_sigterm_says_unknown_of_what_was_sent(self):
+        sim = self.bmcsim("--count", "1", "--set", "lose_response=control:1")
+        nmid = self.nmid([lab.node("n1", sim)])
+        action = self.request(nmid, "POST", "/agent/v1/nodes/n1/actions",
+                              {"action": "inject_nmi"})[2]
+        lab.wait_for(lambda: sim.count() == 1, what="the interrupt to be executed")
+        nmid.process.terminate()
+        lab.wait_for(lambda: "stopping: 1 actions" in nmid.log(), what="nmid to drain")
+        self.assertEqual(nmid.stop(), 0)
+        self.assertRegex(nmid.log(), f"action {action['id']}: inject_nmi of n1 unknown")
+
+    def test_two_names_of_one_bmc_share_its_hold_off(self):
+        sim = self.bmcsim("--count", "1", "--ipv6", first="127.0.0.1")
+        nmid = self.nmid([lab.node("v4", sim, "127.0.0.1"), lab.node("v6", sim, "::1"),
+                          lab.node("named", sim, "localhost")], hold_off_s=300)
+        self.assertEqual([self.put(nmid, name)[0] for name in ("v4", "v6")], [202, 202])
+        status, _, body = self.put(nmid, "named")
+        self.assertEqual(status, 409, body)
+        self.assertIn("an NMI was delivered to named", body["conflictingRequest"]["message"])
+        self.assertEqual((sim.count("127.0.0.1"), sim.count("::1")), (1, 1))
+        # And the other way round: what was reached by its name is held off by its address.
+        sim = self.bmcsim("--count", "1", "--ipv6", first="127.0.0.1")
+        nmid = self.nmid([lab.node("v4", sim, "127.0.0.1"), lab.node("v6", sim, "::1"),
+                          lab.node("named", sim, "localhost")], hold_off_s=300)
+        self.assertEqual(self.put(nmid, "named")[0], 202)
+        self.assertEqual(sorted(self.put(nmid, name)[0] for name in ("v4", "v6")), [202, 409])
+        self.assertEqual((sim.count("127.0.0.1"), sim.count("::1")), (1, 1))
+        forced = self.request(nmid, "POST", "/agent/v1/nodes/named/actions",
+                              {"action": "inject_nmi", "force": True})[2]
+        forced = self.request(nmid, "GET", f"/agent/v1/actions/{forced['id']}?wait=20")[2]
+        self.assertEqual(forced["outcome"], "delivered")
+
+    def test_a_reload_does_not_send_a_queued_action_to_another_machine(self):
+        sim = self.bmcsim("--count", "3", "--set", "delay_ms=200")
+        first, second, third = (sim.address(i) for i in range(3))
+        nmid = self.nmid([lab.node("a", sim, first), lab.node("b", sim, second),
+                          lab.node("c", sim, third)], ipmi={"window": 1})
+        ids = {name: self.request(nmid, "POST", f"/agent/v1/nodes/{name}/actions",
+                                  {"action": "inject_nmi"})[2]["id"] for name in "abc"}
+        # b and c wait for a; b's BMC now is another node's.
+        nmid.reload(nodes=[lab.node("a", sim, first), lab.node("new", sim, second),
+                           lab.node("c", sim, third)])
+        ended = {name: self.request(nmid, "GET", f"/agent/v1/actions/{ids[name]}?wait=30")[2]
+                 for name in "abc"}
+        self.assertEqual([ended[name]["outcome"] for name in "abc"],
+                         ["delivered", "failed", "delivered"])
+        self.assertIn("nothing was sent", ended["b"]["message"])
+        self.assertEqual([sim.count(address) for address in (first, second, third)], [1, 0, 1])
+
+    def test_dead_names_do_not_starve_others(self):
+        """Many nodes with a name that cannot be resolved, and one in good health among them."""
+        sim = self.bmcsim("--count", "1")
+        nmid = self.nmid([lab.node(f"x{i}", sim, f"x{i}.invalid") for i in range(100)]
+                         + [lab.node("good", sim)])
+        status, _, batch = self.request(nmid, "POST", "/agent/v1/actions", {
+            "action": "inject_nmi", "nodes": [f"x{i}" for i in range(100)] + ["good"]})
+        self.assertEqual(status, 202)
+        good = batch["actions"][-1]["id"]
+        good = self.request(nmid, "GET", f"/agent/v1/actions/{good}?wait=20")[2]
+        self.assertEqual((good["node_name"], good["outcome"]), ("good", "delivered"))
+
     def test_driver_without_nmi(self):
         nmid = self.nmid([{"uuid": lab.node_uuid("bare"), "name": "bare", "driver": "noop"}])
         status, _, body = self.put(nmid, "bare")

@@ -123,6 +123,9 @@ static void test_complaints(void **state)
          "nmid.conf:2: ipmi.window: expected a decimal integer from 1 to 65536"},
         {"ipmi = { timeout_ms = 999; };",
          "nmid.conf:1: ipmi.timeout_ms: expected a decimal integer from 1000 to 600000"},
+        {"ipmi = { timeout_ms = 5000;\nmin_interval_ms = 2501; };",
+         "nmid.conf:2: ipmi.min_interval_ms: expected a decimal integer from 0 to half of "
+         "ipmi.timeout_ms (5000)"},
         {"ipmi = { timeout_ms = 5000;\nanswer_ms = 5001; };",
          "nmid.conf:2: ipmi.answer_ms: expected a decimal integer from 100 to ipmi.timeout_ms "
          "(5000)"},

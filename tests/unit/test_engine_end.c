@@ -6,35 +6,45 @@
 
 /* ---- Reload ---- */
 
-/* An action in flight keeps the node that it began with (the address sanitizer sees to it). */
+/* An action in flight keeps the node that it began with (the address sanitizer sees to it). One that
+ * still waits for the window does so only if its node has kept its BMC: else it fails, unsent. */
 static void test_reload_in_flight(void **state)
 {
     struct rig *rig = *state;
     struct conf *old;
     struct fault fault = {0};
-    struct request request = rig_request(0), queued = rig_request(1);
+    struct request request = rig_request(0), queued = rig_request(1), gone = rig_request(2),
+                   moved = rig_request(3);
     rig->conf->ipmi.window = 1;
     struct node *node = rig_add_node(rig, 0);
-    rig_add_node(rig, 1);
+    for (unsigned i = 1; i < 4; i++)
+        rig_add_node(rig, i);
     struct action *action = rig_submit(rig, &request);
     struct action *waiting = rig_submit(rig, &queued);
+    struct action *without_node = rig_submit(rig, &gone), *elsewhere = rig_submit(rig, &moved);
     rig_new_conf(rig, &old);
     rig->conf->ipmi.window = 7;
+    rig_add_node(rig, 1);
+    rig_add_node_on(rig, 3, "bmc-9");
     rig_reload(rig, old);
     assert_int_equal(rig->configures, 3);
     assert_int_equal(rig->window_seen, 7);
-    assert_int_equal(rig->infos, 2); /* both nodes are out of the table, and alive */
+    assert_int_equal(without_node->outcome, OUTCOME_FAILED);
+    assert_int_equal(without_node->code, FAULT_NODE_NOT_FOUND);
+    assert_int_equal(elsewhere->outcome, OUTCOME_FAILED);
+    assert_int_equal(elsewhere->sent_at, 0);
     assert_ptr_equal(action->node, node);
     assert_string_equal(node->name, "node-0");
     assert_string_equal(node->target, "bmc-0");
     assert_null(engine_find(rig->engine, rig_uuid(0), &rig_admin, &fault));
     assert_int_equal(fault.code, FAULT_NODE_NOT_FOUND);
 
-    rig_deliver(rig, 0);
-    assert_int_equal(rig->starts, 2);
+    assert_int_equal(rig->starts, 2); /* the window has grown */
     assert_ptr_equal(rig->flights[1].action, waiting);
+    rig_deliver(rig, 0);
     assert_string_equal(waiting->node->name, "node-1");
     rig_deliver(rig, 1);
+    assert_int_equal(rig->starts, 2);
 }
 
 /* A node that left with nothing under way is freed at once. */

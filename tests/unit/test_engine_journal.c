@@ -104,6 +104,13 @@ struct action *journal_find_key(struct journal *journal, const char *key_scope)
     return NULL;
 }
 
+struct action *journal_last_target(struct journal *journal, const char *target)
+{
+    (void)journal;
+    (void)target;
+    return NULL;
+}
+
 struct action *journal_last_nmi(struct journal *journal, const struct node *node)
 {
     (void)journal;

@@ -168,6 +168,9 @@ static void test_addresses(void **state)
         {"a/b", NULL},
         {"user@bmc", NULL},
         {"[::1]", NULL},
+        /* Spellings that resolve to 127.0.0.1: two nodes could share a BMC unseen. */
+        {"127.0.0.0x1", NULL},
+        {"0x7f000001", NULL},
         {"fe80::1%eth0", NULL},
         {"n\xc3\xb6.example", NULL},
         {"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx.org", NULL}, /* 64 */
