@@ -8,6 +8,7 @@
 #define IPMI_CHASSIS         0x00 /* network function */
 #define IPMI_CHASSIS_CONTROL 0x02
 #define IPMI_ATTEMPTS_MAX    6 /* sessions tried for one action */
+#define IPMI_ACTIVATIONS_MAX 2 /* 1.5: of these, with Activate Session unanswered (twice each) */
 
 /* What a check says of an answer, and what happens to a request that is not answered. */
 enum verdict {

@@ -159,8 +159,10 @@ static void end(struct ipmi_session *s, int64_t now, struct ipmi_datagram *out)
 
 static void restart(struct ipmi_session *s, int64_t now, struct ipmi_datagram *out)
 {
-    if (s->attempts >= IPMI_ATTEMPTS_MAX) {
-        ipmi_fail(s, s->state == IPMI_STATE_ACTIVATE ? FAULT_PASSWORD : FAULT_UNREACHABLE);
+    /* A BMC that does not answer Activate Session counts each as a failed log-in. */
+    bool activating = s->state == IPMI_STATE_ACTIVATE;
+    if (s->attempts >= (activating ? IPMI_ACTIVATIONS_MAX : IPMI_ATTEMPTS_MAX)) {
+        ipmi_fail(s, activating ? FAULT_PASSWORD : FAULT_UNREACHABLE);
         end(s, now, out);
     } else if (s->state == IPMI_STATE_RAKP_3) {
         /* The BMC may have opened it, with only RAKP 4 lost: close it unseen, then try again. */

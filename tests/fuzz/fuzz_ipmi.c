@@ -86,17 +86,18 @@ static void give_message(struct rig *rig, struct input *input)
     struct bmc_session session = {.active = rig->session.channel.active};
     const struct ipmi_channel *channel = &rig->session.channel;
     uint8_t data[IPMI_DATA_MAX], flags = take(input);
-    struct bmc_reply reply = {.net_fn = take(input) & 63, .cmd = take(input),
+    struct bmc_reply reply = {.net_fn = take(input) & 63,
+                              .cmd = take(input),
                               .number = (rig->session.number + (flags >> 4)) & 63,
-                              .completion = take(input), .data = data};
+                              .completion = take(input),
+                              .data = data};
     reply.len = take_bytes(input, data, sizeof data);
     memcpy(session.k1, channel->integrity_key, 32);
     memcpy(session.k2, channel->confidentiality_key, 32);
     uint32_t id = channel->ipmi_1_5 ? channel->bmc_id : channel->console_id;
     bool inside = (flags & 1) && id != 0 && (channel->ipmi_1_5 || channel->active);
     bmc_seal(&rig->bmc, inside ? &session : NULL, inside ? id : 0,
-             rig->session.in_highest + 1 + (flags & 2 ? take(input) - 128u : 0), &reply,
-             &datagram);
+             rig->session.in_highest + 1 + (flags & 2 ? take(input) - 128u : 0), &reply, &datagram);
     rig_input(rig, datagram.bytes, datagram.len);
 }
 

@@ -125,8 +125,12 @@ static void test_answers_of_all_lengths(void **state)
         share(&channel, &bmc, way->ipmi_1_5, way->suite);
         for (size_t len = 0; len <= IPMI_DATA_MAX; len++) {
             struct ipmi_packet packet = {0};
-            const struct bmc_reply reply = {.net_fn = 0x2d, .cmd = 0x81, .number = 63,
-                                            .completion = 0xd5, .data = data, .len = len};
+            const struct bmc_reply reply = {.net_fn = 0x2d,
+                                            .cmd = 0x81,
+                                            .number = 63,
+                                            .completion = 0xd5,
+                                            .data = data,
+                                            .len = len};
             bmc_reply(&bmc, &bmc.sessions[0], &reply, &in);
             assert_int_equal(ipmi_codec_read(codec, &channel, in.bytes, in.len, &packet),
                              IPMI_GOOD);
@@ -166,6 +170,38 @@ static void test_nothing_is_left_over(void **state)
     assert_int_equal(ipmi_codec_read(codec, &channel, in.bytes, in.len, &packet),
                      IPMI_IGNORED_AUTHCODE);
     assert_memory_equal(&packet, &untouched, sizeof packet);
+}
+
+/* Authentic, but not well formed within: each number of pad bytes, and wrong checksums. */
+static void test_badly_padded(void **state)
+{
+    (void)state;
+    struct ipmi_channel channel;
+    static struct bmc bmc;
+    struct ipmi_datagram good;
+    struct ipmi_packet packet;
+    for (unsigned suite = 3; suite <= 17; suite += 14) {
+        share(&channel, &bmc, false, suite);
+        const struct bmc_session *session = &bmc.sessions[0];
+        const struct bmc_reply reply = {.net_fn = 1, .cmd = 2};
+        bmc_reply(&bmc, &bmc.sessions[0], &reply, &good);
+        assert_int_equal(good.bytes[14], 32); /* a vector, and a block: 8 bytes, 7 of padding */
+        for (unsigned change = 1; change < 16 * 256; change++) {
+            struct ipmi_datagram bad = good;
+            uint8_t *block = bad.bytes + 32, code[32];
+            size_t code_len = crypt_integrity_len(suite);
+            crypt_aes(0, session->k2, bad.bytes + 16, block, 16);
+            block[15 - change / 256] ^= (uint8_t)change;
+            bool is_padding = change >= 256 && change < 8 * 256; /* of any content */
+            crypt_aes(1, session->k2, bad.bytes + 16, block, 16);
+            crypt_hmac(suite, session->k1, crypt_code_len(suite), bad.bytes + 4,
+                       bad.len - 4 - code_len, code);
+            memcpy(bad.bytes + bad.len - code_len, code, code_len);
+            if ((change & 0xff) != 0)
+                assert_int_equal(ipmi_codec_read(codec, &channel, bad.bytes, bad.len, &packet),
+                                 is_padding ? IPMI_GOOD : IPMI_IGNORED_MALFORMED);
+        }
+    }
 }
 
 static void test_garbage(void **state)
@@ -232,8 +268,8 @@ static void test_first_number(void **state)
 {
     (void)state;
     static struct rig rig;
-    static const uint32_t offs[] = {0, 1, (uint32_t)-1, (uint32_t)-2, 2, 1000, (uint32_t)-1000,
-                                    0x7fffffff, 0x80000000};
+    static const uint32_t offs[] = {
+        0, 1, (uint32_t)-1, (uint32_t)-2, 2, 1000, (uint32_t)-1000, 0x7fffffff, 0x80000000};
     for (size_t i = 0; i < 2 * sizeof offs / sizeof offs[0]; i++) {
         rig_init(&rig, true, 0);
         rig.bmc.first_off = offs[i / 2];
@@ -287,6 +323,7 @@ int main(void)
         cmocka_unit_test(test_initialization_vectors),
         cmocka_unit_test(test_answers_of_all_lengths),
         cmocka_unit_test(test_nothing_is_left_over),
+        cmocka_unit_test(test_badly_padded),
         cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_quirks_of_1_5),
         cmocka_unit_test(test_first_number),

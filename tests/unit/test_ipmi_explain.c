@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The sentences for each outcome: each names the BMC, says whether the interrupt was sent where that
- * is the question, fits its buffer, and none tells the password. */
+/* The sentences for each outcome: each names the BMC, says whether the interrupt was sent where
+ * that is the question, fits its buffer, and none tells the password. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -241,16 +241,11 @@ static void test_state_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_delivered),
-        cmocka_unit_test(test_probe),
-        cmocka_unit_test(test_credentials),
-        cmocka_unit_test(test_null_user),
-        cmocka_unit_test(test_unreachable),
-        cmocka_unit_test(test_suite),
-        cmocka_unit_test(test_completion_codes),
-        cmocka_unit_test(test_rest),
-        cmocka_unit_test(test_all_combinations),
-        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_delivered),        cmocka_unit_test(test_probe),
+        cmocka_unit_test(test_credentials),      cmocka_unit_test(test_null_user),
+        cmocka_unit_test(test_unreachable),      cmocka_unit_test(test_suite),
+        cmocka_unit_test(test_completion_codes), cmocka_unit_test(test_rest),
+        cmocka_unit_test(test_all_combinations), cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_state_names),
     };
     return cmocka_run_group_tests(tests, rig_setup, rig_teardown);

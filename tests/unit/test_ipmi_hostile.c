@@ -80,8 +80,8 @@ enum place { PROTECTED, WITHOUT_MEANING, UNPROTECTED };
 /* What the specification protects of an answer, and how. */
 static enum place place_of(const struct ipmi_datagram *good, size_t byte)
 {
-    bool plus = good->bytes[4] == 0x06, authenticated = plus ? (good->bytes[5] & 0x40) != 0
-                                                             : good->bytes[4] != BMC_NONE;
+    bool plus = good->bytes[4] == 0x06,
+         authenticated = plus ? (good->bytes[5] & 0x40) != 0 : good->bytes[4] != BMC_NONE;
     if (byte == 1 || byte == 2)
         return WITHOUT_MEANING; /* RMCP: reserved, and a number for acknowledges */
     if (!plus && byte == (authenticated ? 29 : 13))
@@ -138,7 +138,8 @@ static void flip_all(const struct way *way, enum ipmi_state state)
 static void test_flipped_bits(void **state)
 {
     (void)state;
-    FOR_EACH_WAY(way) {
+    FOR_EACH_WAY(way)
+    {
         for (int i = 0; i < (way->ipmi_1_5 ? 7 : 8); i++)
             flip_all(way, states[way->ipmi_1_5][i]);
     }
@@ -148,7 +149,8 @@ static void test_truncated(void **state)
 {
     (void)state;
     static struct rig rig;
-    FOR_EACH_WAY(way) {
+    FOR_EACH_WAY(way)
+    {
         for (int i = 0; i < (way->ipmi_1_5 ? 7 : 8); i++) {
             const struct ipmi_datagram *good = begin_in(&rig, way, states[way->ipmi_1_5][i]);
             for (size_t len = 0; len < good->len; len++) {
@@ -168,7 +170,8 @@ static void test_longer(void **state)
     (void)state;
     static struct rig rig;
     static struct ipmi_session genuine;
-    FOR_EACH_WAY(way) {
+    FOR_EACH_WAY(way)
+    {
         for (int i = 0; i < (way->ipmi_1_5 ? 7 : 8); i++) {
             const struct ipmi_datagram *good = begin_in(&rig, way, states[way->ipmi_1_5][i]);
             struct ipmi_datagram bad = *good;
@@ -197,7 +200,8 @@ static void test_earlier_datagrams(void **state)
 {
     (void)state;
     static struct rig rig;
-    FOR_EACH_WAY(way) {
+    FOR_EACH_WAY(way)
+    {
         for (int i = 0; i < (way->ipmi_1_5 ? 7 : 8); i++) {
             begin_in(&rig, way, states[way->ipmi_1_5][i]);
             for (unsigned j = 0; j < rig.in_count; j++) {
@@ -224,7 +228,8 @@ static void test_another_session(void **state)
 {
     (void)state;
     static struct rig other, rig;
-    FOR_EACH_WAY(way) {
+    FOR_EACH_WAY(way)
+    {
         rig_init(&other, way->ipmi_1_5, way->suite);
         other.bmc.session_count = 5; /* so that the BMC gives other ids */
         rig_begin(&other);
@@ -271,7 +276,8 @@ static void test_wrong_numbers(void **state)
 {
     (void)state;
     static struct rig rig;
-    FOR_EACH_WAY(way) {
+    FOR_EACH_WAY(way)
+    {
         begin_in(&rig, way, IPMI_STATE_CONTROL);
         const struct bmc_session *session = &rig.bmc.sessions[rig.bmc.session_count - 1];
         uint32_t id = way->ipmi_1_5 ? session->id : session->console_id;
@@ -321,7 +327,8 @@ static void test_window(void **state)
 {
     (void)state;
     static struct rig rig;
-    FOR_EACH_WAY(way) {
+    FOR_EACH_WAY(way)
+    {
         begin_in(&rig, way, IPMI_STATE_CONTROL);
         const struct bmc_session *session = &rig.bmc.sessions[rig.bmc.session_count - 1];
         uint32_t id = way->ipmi_1_5 ? session->id : session->console_id;
@@ -359,8 +366,8 @@ static void test_without_keys(void **state)
             static const uint8_t net_fns[] = {7, 1, 1, 7}, cmds[] = {0x3b, 0x01, 0x02, 0x3c};
             struct ipmi_datagram bad, plain;
             for (uint8_t number = 0; number < 64; number++) {
-                const struct bmc_reply reply = {.net_fn = net_fns[i - 4], .cmd = cmds[i - 4],
-                                                .number = number};
+                const struct bmc_reply reply = {
+                    .net_fn = net_fns[i - 4], .cmd = cmds[i - 4], .number = number};
                 bmc_seal(&rig.bmc, NULL, 0, 0, &reply, &bad);
                 assert_int_equal(try(&rig, bad.bytes, bad.len), IPMI_IGNORED_SESSION);
                 assert_unchanged(&rig);
@@ -405,14 +412,10 @@ static void test_wrong_proof(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_flipped_bits),
-        cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_longer),
-        cmocka_unit_test(test_earlier_datagrams),
-        cmocka_unit_test(test_another_session),
-        cmocka_unit_test(test_wrong_numbers),
-        cmocka_unit_test(test_window),
-        cmocka_unit_test(test_without_keys),
+        cmocka_unit_test(test_flipped_bits),    cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_longer),          cmocka_unit_test(test_earlier_datagrams),
+        cmocka_unit_test(test_another_session), cmocka_unit_test(test_wrong_numbers),
+        cmocka_unit_test(test_window),          cmocka_unit_test(test_without_keys),
         cmocka_unit_test(test_wrong_proof),
     };
     return cmocka_run_group_tests(tests, rig_setup, rig_teardown);

@@ -37,7 +37,8 @@ static void test_go_outside_ready(void **state)
 {
     (void)state;
     static struct rig rig;
-    FOR_EACH_WAY(way) {
+    FOR_EACH_WAY(way)
+    {
         rig_init(&rig, way->ipmi_1_5, way->suite);
         rig_go(&rig); /* not even begun */
         assert_int_equal(rig.out_count, 0);
@@ -69,7 +70,8 @@ static void test_go_of_a_probe(void **state)
 {
     (void)state;
     static struct rig rig;
-    FOR_EACH_WAY(way) {
+    FOR_EACH_WAY(way)
+    {
         rig_init(&rig, way->ipmi_1_5, way->suite);
         rig.plan.probe = true;
         rig_begin(&rig);
@@ -137,7 +139,8 @@ static void test_silence(void **state)
 {
     (void)state;
     static struct rig rig;
-    FOR_EACH_WAY(way) {
+    FOR_EACH_WAY(way)
+    {
         begin_ready(&rig, way);
         rig.mute = IPMI_STATE_CONTROL;
         rig_go(&rig);
@@ -174,7 +177,8 @@ static void test_noise(void **state)
     (void)state;
     static struct rig rig;
     unsigned delivered = 0, failed = 0;
-    FOR_EACH_WAY(way) {
+    FOR_EACH_WAY(way)
+    {
         for (uint32_t seed = 1; seed <= 300; seed++) {
             rig_init(&rig, way->ipmi_1_5, way->suite);
             rig.control_delay = 500000;
@@ -208,7 +212,8 @@ static void test_late_answer(void **state)
     (void)state;
     static struct rig rig;
     struct ipmi_datagram answer;
-    FOR_EACH_WAY(way) {
+    FOR_EACH_WAY(way)
+    {
         for (int late = 0; late <= 1; late++) {
             begin_ready(&rig, way);
             rig.mute = IPMI_STATE_CONTROL;
@@ -253,7 +258,8 @@ static void test_completion_codes(void **state)
 {
     (void)state;
     static struct rig rig;
-    FOR_EACH_WAY(way) {
+    FOR_EACH_WAY(way)
+    {
         for (unsigned completion = 0; completion <= 0xff; completion++) {
             enum fault_code code;
             enum action_outcome outcome = expected(completion, &code);
@@ -274,7 +280,8 @@ static void test_power(void **state)
 {
     (void)state;
     static struct rig rig;
-    FOR_EACH_WAY(way) {
+    FOR_EACH_WAY(way)
+    {
         rig_init(&rig, way->ipmi_1_5, way->suite);
         rig.bmc.power = false;
         rig_begin(&rig);
@@ -302,7 +309,8 @@ static void test_abort_before(void **state)
 {
     (void)state;
     static struct rig rig;
-    FOR_EACH_WAY(way) {
+    FOR_EACH_WAY(way)
+    {
         for (int target = IPMI_STATE_AUTH_CAP; target <= IPMI_STATE_READY; target++) {
             rig_init(&rig, way->ipmi_1_5, way->suite);
             rig_begin(&rig);
@@ -332,7 +340,8 @@ static void test_abort_in_pause(void **state)
 {
     (void)state;
     static struct rig rig;
-    FOR_EACH_WAY(way) {
+    FOR_EACH_WAY(way)
+    {
         rig_init(&rig, way->ipmi_1_5, way->suite);
         rig.bmc.busy = 1;
         rig_begin(&rig);
@@ -348,7 +357,8 @@ static void test_abort_after(void **state)
 {
     (void)state;
     static struct rig rig;
-    FOR_EACH_WAY(way) {
+    FOR_EACH_WAY(way)
+    {
         for (int answered = 0; answered <= 1; answered++) {
             begin_ready(&rig, way);
             rig.mute = answered ? IPMI_STATE_CLOSE : IPMI_STATE_CONTROL;
@@ -375,7 +385,8 @@ static void test_ready_until_deadline(void **state)
 {
     (void)state;
     static struct rig rig;
-    FOR_EACH_WAY(way) {
+    FOR_EACH_WAY(way)
+    {
         begin_ready(&rig, way);
         rig_run_to(&rig, IPMI_STATE_DONE);
         assert_end(&rig, OUTCOME_FAILED, FAULT_DEADLINE);
@@ -392,7 +403,8 @@ static void test_unsent(void **state)
     (void)state;
     static struct rig rig;
     struct ipmi_datagram out;
-    FOR_EACH_WAY(way) {
+    FOR_EACH_WAY(way)
+    {
         begin_ready(&rig, way);
         ipmi_session_unsent(&rig.session, rig.now, &out); /* nothing was to be sent yet */
         assert_int_equal(out.len, 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Plays the recordings of tests/replay back: with the same random numbers the session sends the same
- * datagrams and comes to the same end. What is encrypted has a random start: there the clear header
- * is compared, and the message within, which is decrypted with libgcrypt. */
+/* Plays the recordings of tests/replay back: with the same random numbers the session sends the
+ * same datagrams and comes to the same end. What is encrypted has a random start: there the clear
+ * header is compared, and the message within, which is decrypted with libgcrypt. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -127,8 +127,8 @@ static void play(const char *path)
     assert_int_equal(p->session.state, IPMI_STATE_DONE);
     assert_string_equal(action_outcome_name(p->session.outcome), recording.outcome);
     assert_string_equal(fault_name(p->session.code), recording.code);
-    bool sent = !recording.probe && (p->session.outcome != OUTCOME_FAILED ||
-                                     p->session.code == FAULT_REFUSED);
+    bool sent = !recording.probe &&
+                (p->session.outcome != OUTCOME_FAILED || p->session.code == FAULT_REFUSED);
     assert_int_equal(p->controls, sent);
     ipmi_session_end(&p->session);
     secret_free(p->info.password);

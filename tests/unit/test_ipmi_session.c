@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A session with a BMC that behaves, is slow, is silent or is busy: the whole exchange, what is sent
- * again and what is not, the one Chassis Control, and what comes of it. */
+/* A session with a BMC that behaves, is slow, is silent or is busy: the whole exchange, what is
+ * sent again and what is not, the one Chassis Control, and what comes of it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -30,7 +30,8 @@ static void test_delivers(void **state)
 {
     (void)state;
     static struct rig rig;
-    FOR_EACH_WAY(way) {
+    FOR_EACH_WAY(way)
+    {
         rig_init(&rig, way->ipmi_1_5, way->suite);
         rig_begin(&rig);
         rig_finish(&rig);
@@ -54,7 +55,8 @@ static void test_control_datagram(void **state)
 {
     (void)state;
     static struct rig rig;
-    FOR_EACH_WAY(way) {
+    FOR_EACH_WAY(way)
+    {
         rig_init(&rig, way->ipmi_1_5, way->suite);
         rig_begin(&rig);
         assert_true(rig_run_to(&rig, IPMI_STATE_READY));
@@ -165,7 +167,8 @@ static void test_probe(void **state)
 {
     (void)state;
     static struct rig rig;
-    FOR_EACH_WAY(way) {
+    FOR_EACH_WAY(way)
+    {
         for (int on = 0; on <= 1; on++) {
             rig_init(&rig, way->ipmi_1_5, way->suite);
             rig.plan.probe = true;
@@ -187,6 +190,9 @@ static void test_probe(void **state)
 static void silence_in(const struct way *way, enum ipmi_state mute)
 {
     static struct rig rig;
+    /* A 1.5 BMC is silent at Activate Session when the password is wrong, and may lock the account. */
+    bool password = mute == IPMI_STATE_ACTIVATE;
+    enum fault_code code = password ? FAULT_PASSWORD : FAULT_UNREACHABLE;
     rig_init(&rig, way->ipmi_1_5, way->suite);
     rig.mute = mute;
     rig.plan.timeout = 12000000;
@@ -210,12 +216,12 @@ static void silence_in(const struct way *way, enum ipmi_state mute)
         in_a_row = same ? in_a_row + 1 : 1;
         last = out;
     }
-    assert_true(rig_count(&rig, mute) >= 2);
+    assert_true(password ? rig_count(&rig, mute) == 4 : rig_count(&rig, mute) >= 2);
     assert_int_equal(rig.session.outcome, OUTCOME_FAILED);
-    assert_int_equal(rig.session.code, FAULT_UNREACHABLE);
+    assert_int_equal(rig.session.code, code);
     assert_int_equal(rig.controls, 0);
     rig_run_to(&rig, IPMI_STATE_DONE);
-    assert_end(&rig, OUTCOME_FAILED, FAULT_UNREACHABLE);
+    assert_end(&rig, OUTCOME_FAILED, code);
     assert_true(rig.now <= rig.plan.timeout + 8000000);
     rig_free(&rig);
 }
@@ -223,13 +229,14 @@ static void silence_in(const struct way *way, enum ipmi_state mute)
 static void test_retransmits(void **state)
 {
     (void)state;
-    static const enum ipmi_state plus[] = {IPMI_STATE_AUTH_CAP, IPMI_STATE_OPEN,
-                                           IPMI_STATE_RAKP_1, IPMI_STATE_RAKP_3,
+    static const enum ipmi_state plus[] = {IPMI_STATE_AUTH_CAP,  IPMI_STATE_OPEN,
+                                           IPMI_STATE_RAKP_1,    IPMI_STATE_RAKP_3,
                                            IPMI_STATE_PRIVILEGE, IPMI_STATE_STATUS};
     static const enum ipmi_state old[] = {IPMI_STATE_AUTH_CAP, IPMI_STATE_CHALLENGE,
                                           IPMI_STATE_ACTIVATE, IPMI_STATE_PRIVILEGE,
                                           IPMI_STATE_STATUS};
-    FOR_EACH_WAY(way) {
+    FOR_EACH_WAY(way)
+    {
         size_t count = way->ipmi_1_5 ? sizeof old / sizeof old[0] : sizeof plus / sizeof plus[0];
         for (size_t i = 0; i < count; i++)
             silence_in(way, way->ipmi_1_5 ? old[i] : plus[i]);
@@ -251,7 +258,8 @@ static void test_each_lost_once(void **state)
 {
     (void)state;
     static struct rig rig;
-    FOR_EACH_WAY(way) {
+    FOR_EACH_WAY(way)
+    {
         for (int answers = 0; answers <= 1; answers++) {
             rig_init(&rig, way->ipmi_1_5, way->suite);
             rig.plan.timeout = 60000000;
@@ -276,7 +284,8 @@ static void test_slow_bmc(void **state)
 {
     (void)state;
     static struct rig rig;
-    FOR_EACH_WAY(way) {
+    FOR_EACH_WAY(way)
+    {
         rig_init(&rig, way->ipmi_1_5, way->suite);
         rig.delay = 1500000;
         rig_begin(&rig);
@@ -290,16 +299,18 @@ static void test_slow_bmc(void **state)
     }
 }
 
-/* The same, known from an earlier session: no retransmission at all. */
+/* The same, known from an earlier session: no retransmission at all, even if it is slower now. */
 static void test_slow_bmc_known(void **state)
 {
     (void)state;
     static struct rig rig;
-    FOR_EACH_WAY(way) {
+    FOR_EACH_WAY(way)
+    {
         rig_init(&rig, way->ipmi_1_5, way->suite);
-        rig.delay = 1500000;
+        rig.delay = 2500000;
         rig.plan.round_trip = 1500000;
         rig.plan.skip_auth_cap = !way->ipmi_1_5;
+        rig.plan.timeout = 30000000;
         rig_begin(&rig);
         rig_finish(&rig);
         assert_end(&rig, OUTCOME_DELIVERED, FAULT_NONE);
@@ -334,7 +345,8 @@ static void test_slow_control(void **state)
 {
     (void)state;
     static struct rig rig;
-    FOR_EACH_WAY(way) {
+    FOR_EACH_WAY(way)
+    {
         rig_init(&rig, way->ipmi_1_5, way->suite);
         rig.control_delay = 9000000;
         rig.mute = IPMI_STATE_CLOSE;
@@ -355,7 +367,8 @@ static void test_busy(void **state)
 {
     (void)state;
     static struct rig rig;
-    FOR_EACH_WAY(way) {
+    FOR_EACH_WAY(way)
+    {
         rig_init(&rig, way->ipmi_1_5, way->suite);
         rig.bmc.busy = 3;
         rig_begin(&rig);
@@ -427,7 +440,8 @@ static void test_wrong_password(void **state)
 {
     (void)state;
     static struct rig rig;
-    FOR_EACH_WAY(way) {
+    FOR_EACH_WAY(way)
+    {
         rig_init(&rig, way->ipmi_1_5, way->suite);
         rig.bmc.password = "other";
         rig_begin(&rig);
@@ -448,7 +462,8 @@ static void test_unknown_user(void **state)
 {
     (void)state;
     static struct rig rig;
-    FOR_EACH_WAY(way) {
+    FOR_EACH_WAY(way)
+    {
         rig_init(&rig, way->ipmi_1_5, way->suite);
         rig.bmc.user = "other";
         rig_begin(&rig);

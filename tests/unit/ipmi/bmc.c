@@ -73,8 +73,7 @@ static bool read_1_5(struct bmc *bmc, const struct ipmi_datagram *d, struct bmc_
 
 static bool read_2_0(struct bmc *bmc, const struct ipmi_datagram *d, struct bmc_request *ret)
 {
-    static const enum bmc_kind kinds[] = {
-        [0] = BMC_OPEN, [2] = BMC_RAKP_1, [4] = BMC_RAKP_3};
+    static const enum bmc_kind kinds[] = {[0] = BMC_OPEN, [2] = BMC_RAKP_1, [4] = BMC_RAKP_3};
     uint8_t payload[IPMI_DATAGRAM_MAX], type = d->bytes[5];
     size_t len;
     ret->session_id = wire_get32(d->bytes + 6);
@@ -152,9 +151,9 @@ static void make_keys(const struct bmc *bmc, struct bmc_session *s)
     wire_put8(&text, s->privilege);
     wire_put8(&text, (uint8_t)s->name_len);
     wire_put(&text, s->name, s->name_len);
-    size_t len = crypt_hmac(bmc->suite, bmc->k_g != NULL ? (const void *)bmc->k_g : bmc->password,
-                            bmc->k_g != NULL ? 20 : strlen(bmc->password), text.bytes, text.len,
-                            s->sik);
+    size_t len =
+        crypt_hmac(bmc->suite, bmc->k_g != NULL ? (const void *)bmc->k_g : bmc->password,
+                   bmc->k_g != NULL ? 20 : strlen(bmc->password), text.bytes, text.len, s->sik);
     memset(constant, 1, sizeof constant);
     crypt_hmac(bmc->suite, s->sik, len, constant, sizeof constant, s->k1);
     memset(constant, 2, sizeof constant);
@@ -182,9 +181,9 @@ static void put_rakp_2_code(const struct bmc *bmc, const struct bmc_session *s,
     wire_put8(&text, s->privilege);
     wire_put8(&text, (uint8_t)s->name_len);
     wire_put(&text, s->name, s->name_len);
-    wire_put(out, code,
-             crypt_hmac(bmc->suite, bmc->password, strlen(bmc->password), text.bytes, text.len,
-                        code));
+    wire_put(
+        out, code,
+        crypt_hmac(bmc->suite, bmc->password, strlen(bmc->password), text.bytes, text.len, code));
 }
 
 static void serve_rakp_1(struct bmc *bmc, const struct bmc_request *request,
@@ -222,8 +221,8 @@ static bool is_rakp_3_right(const struct bmc *bmc, const struct bmc_request *req
     wire_put8(&text, s->privilege);
     wire_put8(&text, (uint8_t)s->name_len);
     wire_put(&text, s->name, s->name_len);
-    size_t len = crypt_hmac(bmc->suite, bmc->password, strlen(bmc->password), text.bytes, text.len,
-                            code);
+    size_t len =
+        crypt_hmac(bmc->suite, bmc->password, strlen(bmc->password), text.bytes, text.len, code);
     return request->len == 8 + len && memcmp(request->data + 8, code, len) == 0;
 }
 

@@ -26,12 +26,12 @@ struct bmc_session {
 struct bmc {
     /* How it behaves; set by bmc_init(), changed by tests. */
     bool ipmi_1_5;
-    unsigned suite;        /* the one that it takes */
-    uint8_t auth_types;    /* 1.5, bit per type */
-    bool per_message;      /* 1.5 */
+    unsigned suite;     /* the one that it takes */
+    uint8_t auth_types; /* 1.5, bit per type */
+    bool per_message;   /* 1.5 */
     const char *user, *password;
-    const uint8_t *k_g;    /* 20 bytes, or NULL */
-    bool fresh_random;     /* each RAKP 1 gets a new random number */
+    const uint8_t *k_g; /* 20 bytes, or NULL */
+    bool fresh_random;  /* each RAKP 1 gets a new random number */
     bool power;
     uint8_t auth_cap_completion, challenge_completion, activate_completion, privilege_completion,
         status_completion, control_completion;

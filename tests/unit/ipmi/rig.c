@@ -72,7 +72,7 @@ static bool read_as_session(const struct rig *rig, const struct ipmi_datagram *d
     copy.sessions[0].id = wire_get32(d->bytes + (channel->ipmi_1_5 ? 9 : 6));
     memcpy(copy.sessions[0].k1, channel->integrity_key, 32);
     memcpy(copy.sessions[0].k2, channel->confidentiality_key, 32);
-    if (d->len > 24 && d->bytes[4] == 0x06 && (d->bytes[5] == 0x12 || d->bytes[5] == 0x14))
+    if (d->len >= 24 && d->bytes[4] == 0x06 && (d->bytes[5] == 0x12 || d->bytes[5] == 0x14))
         copy.sessions[0].id = wire_get32(d->bytes + 20);
     bool readable = bmc_read(&copy, d, ret);
     ret->session = NULL;
@@ -224,8 +224,8 @@ void rig_control_answer(struct rig *rig, uint8_t completion, struct ipmi_datagra
 {
     for (unsigned i = 0; i < rig->out_count; i++) {
         const struct bmc_request *request = &rig->outs[i].request;
-        struct bmc_reply reply = {.net_fn = 1, .cmd = 2, .number = request->number,
-                                  .completion = completion};
+        struct bmc_reply reply = {
+            .net_fn = 1, .cmd = 2, .number = request->number, .completion = completion};
         if (!bmc_is_control(request))
             continue;
         bmc_reply(&rig->bmc, request->session, &reply, ret);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A session and a BMC in a test, in virtual time: what leaves the session is read by the BMC (which
- * counts the interrupts, whatever the session believes), and its answers come back after a delay. */
+ * counts the interrupts, whatever the session believes), and its answers come back after a delay.
+ */
 #ifndef NMID_TESTS_IPMI_RIG_H
 #define NMID_TESTS_IPMI_RIG_H
 
