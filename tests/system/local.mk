@@ -15,3 +15,8 @@ TESTS += tests/system/test_http_guards.py tests/system/test_contract_nova.py \
 	tests/system/test_contract_agent.py
 EXTRA_DIST += tests/system/test_http_guards.py tests/system/test_contract_nova.py \
 	tests/system/test_contract_agent.py
+
+# Hostile networks and BMCs, at random.
+TESTS += tests/system/test_hostile_proxy.py tests/system/test_misdeeds.py
+EXTRA_DIST += tests/system/test_hostile_proxy.py tests/system/test_misdeeds.py \
+	tests/system/hostile_proxy.py
