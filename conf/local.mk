@@ -45,4 +45,16 @@ conf/nmid.service: $(srcdir)/conf/nmid.service.in Makefile
 		$(srcdir)/conf/nmid.service.in >$@
 if HAVE_SYSTEMD
 systemdsystemunit_DATA = conf/nmid.service
+install-data-local: install-nmid-sysusers
+uninstall-local: uninstall-nmid-sysusers
 endif
+
+# The file must bear the program's name.
+EXTRA_DIST += conf/nmid.sysusers
+.PHONY: install-nmid-sysusers uninstall-nmid-sysusers
+install-nmid-sysusers:
+	$(MKDIR_P) "$(DESTDIR)$(prefix)/lib/sysusers.d"
+	$(INSTALL_DATA) "$(srcdir)/conf/nmid.sysusers" "$(DESTDIR)$(prefix)/lib/sysusers.d/nmid.conf"
+
+uninstall-nmid-sysusers:
+	rm -f "$(DESTDIR)$(prefix)/lib/sysusers.d/nmid.conf"

@@ -257,6 +257,8 @@ static int run(const char *conf_path)
     } else {
         log_info("nmid %s is ready: %zu nodes", PACKAGE_VERSION,
                  node_table_count(daemon.conf->nodes));
+        log_warning("actions are remembered in memory: what was injected before this start is not "
+                    "known, and not held off");
         notify("READY=1");
         loop_run(daemon.loop);
         log_info("stopped");

@@ -9,6 +9,7 @@
 #include "base/fault.h"
 #include "cli/client.h"
 
+#define CLI_SOCKET   "/run/nmid/nmid.sock" /* the packaged daemon's */
 #define CLI_URL      "http://127.0.0.1:8623"
 #define CLI_PARALLEL 64
 

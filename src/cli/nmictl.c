@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "cli/cli.h"
 
 #define TIMEOUT_MAX_S 86400
@@ -99,7 +100,8 @@ static void help_print(const struct verb *verb)
     puts("  help       [VERB]   this help, or a verb's own with an example");
     options_print(OPTION_FORMAT | OPTION_TIMEOUT);
     puts("  -V, --version        the version of nmictl\n\n"
-         "NMID_URL in the environment stands for --url (default " CLI_URL ").\n"
+         "NMID_URL in the environment stands for --url. The default is unix:" CLI_SOCKET "\n"
+         "where that socket is, else " CLI_URL ".\n"
          "NODE is a name, a UUID or a host list: 'rack1-n[1-64]'.\n\n"
          "Example: nmictl inject-nmi rack1-n1");
 }
@@ -252,13 +254,21 @@ static int verb_run(struct cli *cli, const struct parsed *parsed)
     return verb->run(cli);
 }
 
+/* The socket of the packaged daemon where there is one, else loopback. */
+static const char *default_url(void)
+{
+    struct stat found;
+    bool there = stat(CLI_SOCKET, &found) == 0 && S_ISSOCK(found.st_mode);
+    return there ? "unix:" CLI_SOCKET : CLI_URL;
+}
+
 int main(int argc, char **argv)
 {
     struct cli cli = {.url = getenv("NMID_URL"), .parallel = CLI_PARALLEL};
     struct parsed parsed = {0};
     struct fault fault = {0};
     if (cli.url == NULL || cli.url[0] == '\0')
-        cli.url = CLI_URL;
+        cli.url = default_url();
     /* A reader of stdout that goes away must not end nmictl while actions are under way. */
     signal(SIGPIPE, SIG_IGN);
     if (options_parse(argc, argv, &cli, &parsed, &fault) < 0)

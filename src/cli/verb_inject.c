@@ -70,7 +70,10 @@ static void line_print(void *arg, const struct job *job)
         fputc(')', stdout);
     }
     if (job->verdict == VERDICT_UNKNOWN) {
-        fputs("; do not send again before you have looked at the machine (nmictl actions ", stdout);
+        /* nmid's own words end with this advice; nmictl's (a lost connection) do not. */
+        if (strstr(job->message, "before you send another") == NULL)
+            fputs("; do not send again before you have looked at the machine", stdout);
+        fputs(" (nmictl actions ", stdout);
         fputs(job->id[0] != '\0' ? "" : "--node ", stdout);
         text_put(stdout, job->id[0] != '\0' ? job->id : job->target->label);
         fputc(')', stdout);
@@ -102,13 +105,15 @@ static int results_print_json(const struct injection *injection)
     return rc;
 }
 
-/* Some names are no nodes: nothing was sent to anybody, and every argument says so. */
-static int missing_print_json(const struct targets *targets)
+/* Nothing was sent to anybody, and every argument says so: because some names are no nodes (whole
+ * is NULL), or because of what stopped the look-up as a whole. */
+static int unsent_print_json(const struct targets *targets, const struct fault *whole)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < targets->count; i++) {
         const struct target *target = &targets->items[i];
         bool missing = target->uuid[0] == '\0';
+        const struct fault *why = whole != NULL ? whole : missing ? &target->fault : NULL;
         json_t *item = json_object();
         json_object_set_new(item, "id", json_null());
         json_object_set_new(item, "node_uuid", missing ? json_null() : json_string(target->uuid));
@@ -117,10 +122,11 @@ static int missing_print_json(const struct targets *targets)
         json_object_set_new(item, "state", json_string("finished"));
         json_object_set_new(item, "outcome", json_string("failed"));
         json_object_set_new(item, "code",
-                            json_string(missing ? fault_name(target->fault.code) : "not-sent"));
+                            json_string(why != NULL ? fault_name(why->code) : "not-sent"));
         json_object_set_new(item, "message",
-                            missing ? text_json(target->fault.message)
-                                    : json_string("nothing was sent: other names are no nodes"));
+                            why != NULL
+                                ? text_json(why->message)
+                                : json_string("nothing was sent: other names are no nodes"));
         json_array_append_new(list, item);
     }
     int rc = cli_print_json(list);
@@ -175,10 +181,12 @@ static int run(const struct cli *cli)
     } else if (targets_find(&targets, cli, client, &names, &fault) < 0) {
         code = cli_fail(&fault);
         cli_say("nothing was sent");
+        if (cli->json)
+            unsent_print_json(&targets, &fault);
     } else if (targets.missing > 0) {
         targets_say_missing(&targets);
         cli_say("nothing was sent to any node");
-        code = cli->json ? missing_print_json(&targets) : EXIT_ONE_FAILED;
+        code = cli->json ? unsent_print_json(&targets, NULL) : EXIT_ONE_FAILED;
     } else {
         code = targets_inject(cli, client, &targets);
     }

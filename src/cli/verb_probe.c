@@ -143,6 +143,7 @@ static int run(const struct cli *cli)
         code = cli_fail(&fault);
     } else if (targets.missing > 0) {
         targets_say_missing(&targets);
+        cli_say("nothing was probed");
         code = EXIT_ONE_FAILED;
     } else {
         code = targets_probe(cli, client, &targets);

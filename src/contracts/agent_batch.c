@@ -117,14 +117,14 @@ static json_t *refused_json(const struct request *request, const char *ident,
 {
     char now[CLOCK_TEXT_MAX];
     clock_text(clock_wall_us(), now);
-    return json_pack("{s:n, s:n, s:o, s:s, s:s, s:{s:s, s:s?, s:s}, s:s, s:s, s:s, s:o, s:{}, "
+    return json_pack("{s:n, s:n, s:o, s:s, s:s, s:{s:s, s:s?, s:s}, s:b, s:s, s:s, s:s, s:o, s:{}, "
                      "s:s, s:n, s:s}",
                      "id", "node_uuid", "node_name", body_text(ident), "action", request->name,
                      "contract", request->contract, "caller", "user", request->caller->user,
                      "project_id", request->caller->project_id, "address", request->caller->address,
-                     "state", "finished", "outcome", "failed", "code", fault_name(fault->code),
-                     "message", body_text(fault->message), "evidence", "created_at", now, "sent_at",
-                     "finished_at", now);
+                     "force", (int)request->force, "state", "finished", "outcome", "failed", "code",
+                     fault_name(fault->code), "message", body_text(fault->message), "evidence",
+                     "created_at", now, "sent_at", "finished_at", now);
 }
 
 /* A node that is named twice, by whatever names, counts once. */

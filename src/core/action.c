@@ -104,12 +104,12 @@ json_t *action_json(const struct action *action)
 {
     bool finished = action->state == ACTION_FINISHED;
     return json_pack(
-        "{s:s, s:s, s:o, s:s, s:s, s:{s:o, s:o, s:o}, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+        "{s:s, s:s, s:o, s:s, s:s, s:{s:o, s:o, s:o}, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
         "id", action->id, "node_uuid", action->node->uuid, "node_name",
         text_or_null(action->node->name), "action", action->name, "contract", action->contract,
         "caller", "user", text_or_null(action->user), "project_id",
-        text_or_null(action->project_id), "address", text_or_null(action->address), "state",
-        action_state_name(action->state), "outcome",
+        text_or_null(action->project_id), "address", text_or_null(action->address), "force",
+        (int)action->force, "state", action_state_name(action->state), "outcome",
         text_or_null(finished ? action_outcome_name(action->outcome) : NULL), "code",
         text_or_null(action->code != FAULT_NONE ? fault_name(action->code) : NULL), "message",
         text_or_null(action->message), "evidence",

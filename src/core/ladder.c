@@ -209,15 +209,18 @@ int engine_submit(struct engine *engine, const struct request *request, struct a
         check_hold_off(engine, node, journal_last_nmi(engine->journal, node), request->force,
                        fault) < 0 ||
         engine_check_daemon(engine, fault) < 0 || check_queue(engine, fault) < 0) {
+        log_info("%s of %s refused (%s, user %s from %s): %s", request->name, node_label(node),
+                 request->contract, request->caller->user ? request->caller->user : "-",
+                 request->caller->address ? request->caller->address : "-", fault->message);
         free(scope);
         return -1;
     }
     struct action *action = accept_action(engine, request, node, scope, fault);
     if (action == NULL)
         return -1;
-    log_info("action %s: %s of %s accepted (%s, user %s from %s)", action->id, action->name,
+    log_info("action %s: %s of %s accepted (%s, user %s from %s%s)", action->id, action->name,
              node_label(node), action->contract, action->user ? action->user : "-",
-             action->address ? action->address : "-");
+             action->address ? action->address : "-", action->force ? ", FORCED" : "");
     engine_enqueue(engine, action);
     *ret_action = action;
     *ret_repeat = false;

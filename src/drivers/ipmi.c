@@ -232,7 +232,7 @@ static void flight_begin(struct flight *flight)
             complete(
                 flight, OUTCOME_FAILED, FAULT_IN_FLIGHT,
                 "another node's action is under way at the same BMC address: two nodes share a "
-                "BMC; nothing was sent");
+                "BMC; no interrupt was sent");
             return;
         }
         flight->joined = true;
@@ -247,7 +247,8 @@ static void flight_time_out_lookup(struct flight *flight)
     const struct ipmi_info *info = flight->node->driver_info;
     char message[FAULT_MESSAGE_MAX];
     snprintf(message, sizeof message,
-             "the look-up of the BMC's name %s took too long; nothing was sent", info->address);
+             "the look-up of the BMC's name %s took too long; no interrupt was sent",
+             info->address);
     complete(flight, OUTCOME_FAILED, FAULT_ADDRESS, message);
 }
 
@@ -308,8 +309,8 @@ static void on_lookup(void *arg, const struct sockaddr_storage *address, const c
     loop_timer_clear(flight->timer);
     if (address == NULL) {
         snprintf(message, sizeof message,
-                 "the BMC's name %s could not be resolved (%s); nothing was sent", info->address,
-                 error);
+                 "the BMC's name %s could not be resolved (%s); no interrupt was sent",
+                 info->address, error);
         complete(flight, OUTCOME_FAILED, FAULT_ADDRESS, message);
         return;
     }
@@ -361,7 +362,7 @@ static void start(void *self, struct action *action)
 {
     struct flight *flight = flight_new(self, action->node, action);
     if (flight == NULL)
-        action_finish(action, OUTCOME_FAILED, FAULT_MEMORY, "out of memory; nothing was sent");
+        action_finish(action, OUTCOME_FAILED, FAULT_MEMORY, "out of memory; no interrupt was sent");
     else
         flight_start(flight);
 }

@@ -58,16 +58,16 @@ static void explain_password(const struct ipmi_session *s, const char *bmc, char
         snprintf(
             text, size,
             "the BMC at %s does not answer Activate Session, which is what a BMC does when the "
-            "password of user %s is wrong; nothing was sent",
+            "password of user %s is wrong; no interrupt was sent",
             bmc, user);
     else if (s->failed_in == IPMI_STATE_RAKP_3)
         snprintf(text, size,
                  "the BMC at %s knows the password of user %s but ends up with other session keys: "
-                 "it probably wants a K_g (ipmi_hex_kg_key); nothing was sent",
+                 "it probably wants a K_g (ipmi_hex_kg_key); no interrupt was sent",
                  bmc, user);
     else
-        snprintf(text, size, "the BMC at %s refused the password of user %s; nothing was sent", bmc,
-                 user);
+        snprintf(text, size, "the BMC at %s refused the password of user %s; no interrupt was sent",
+                 bmc, user);
 }
 
 static void explain_unreachable(const struct ipmi_session *s, const char *bmc, char *text,
@@ -75,8 +75,8 @@ static void explain_unreachable(const struct ipmi_session *s, const char *bmc, c
 {
     double seconds = (double)s->plan.timeout / 1e6;
     if (!s->heard)
-        snprintf(text, size, "no answer from the BMC at %s within %.1f s; nothing was sent", bmc,
-                 seconds);
+        snprintf(text, size, "no answer from the BMC at %s within %.1f s; no interrupt was sent",
+                 bmc, seconds);
     else
         snprintf(
             text, size,
@@ -89,19 +89,20 @@ static void explain_suite(const struct ipmi_session *s, const char *bmc, char *t
     const struct ipmi_info *info = s->plan.info;
     if (info->ipmi_1_5)
         snprintf(text, size,
-                 "the BMC at %s offers no IPMI 1.5 authentication type that nmid has; nothing was "
-                 "sent",
+                 "the BMC at %s offers no IPMI 1.5 authentication type that nmid has; no "
+                 "interrupt was sent",
                  bmc);
     else if (s->failed_in == IPMI_STATE_AUTH_CAP)
         snprintf(text, size,
                  "the BMC at %s does not speak IPMI 2.0 (ipmi_protocol_version = \"1.5\" may do); "
-                 "nothing was sent",
+                 "no interrupt was sent",
                  bmc);
     else if (info->suite_count > 1)
-        snprintf(text, size, "the BMC at %s refused the cipher suites %u and %u; nothing was sent",
-                 bmc, info->suites[0], info->suites[1]);
+        snprintf(text, size,
+                 "the BMC at %s refused the cipher suites %u and %u; no interrupt was sent", bmc,
+                 info->suites[0], info->suites[1]);
     else
-        snprintf(text, size, "the BMC at %s refused cipher suite %u; nothing was sent", bmc,
+        snprintf(text, size, "the BMC at %s refused cipher suite %u; no interrupt was sent", bmc,
                  info->suites[0]);
 }
 
@@ -122,11 +123,12 @@ static void explain_answer(const struct ipmi_session *s, const char *bmc, char *
                  code, words);
         break;
     case FAULT_PRIVILEGE:
-        snprintf(
-            text, size, "user %s may not act as %s on the BMC at %s (%s, code %02Xh); no interrupt",
-            name_user(s->plan.info),
-            s->plan.info->privilege == IPMI_PRIVILEGE_ADMINISTRATOR ? "ADMINISTRATOR" : "OPERATOR",
-            bmc, ipmi_state_name(s->failed_in), code);
+        snprintf(text, size, "user %s may not act as %s on the BMC at %s (%s, code %02Xh); %s",
+                 name_user(s->plan.info),
+                 s->plan.info->privilege == IPMI_PRIVILEGE_ADMINISTRATOR ? "ADMINISTRATOR"
+                                                                         : "OPERATOR",
+                 bmc, ipmi_state_name(s->failed_in), code,
+                 s->control_at != 0 ? "the interrupt was refused" : "no interrupt was sent");
         break;
     case FAULT_COMPLETION_CODE:
         snprintf(text, size,
@@ -136,8 +138,8 @@ static void explain_answer(const struct ipmi_session *s, const char *bmc, char *
         break;
     default:
         snprintf(text, size,
-                 "the BMC at %s answered %s against the specification%s; nothing was sent", bmc,
-                 ipmi_state_name(s->failed_in), s->have_completion ? " or with an error" : "");
+                 "the BMC at %s answered %s against the specification%s; no interrupt was sent",
+                 bmc, ipmi_state_name(s->failed_in), s->have_completion ? " or with an error" : "");
     }
 }
 
@@ -157,14 +159,14 @@ void ipmi_session_explain(const struct ipmi_session *session, char *text, size_t
         explain_password(s, bmc, text, size);
         break;
     case FAULT_USER:
-        snprintf(text, size, "the BMC at %s knows no user %s; nothing was sent", bmc,
+        snprintf(text, size, "the BMC at %s knows no user %s; no interrupt was sent", bmc,
                  name_user(s->plan.info));
         break;
     case FAULT_KG:
-        snprintf(
-            text, size,
-            "the BMC at %s does not have the configured K_g (ipmi_hex_kg_key); nothing was sent",
-            bmc);
+        snprintf(text, size,
+                 "the BMC at %s does not have the configured K_g (ipmi_hex_kg_key); no interrupt "
+                 "was sent",
+                 bmc);
         break;
     case FAULT_UNREACHABLE:
         explain_unreachable(s, bmc, text, size);
@@ -174,8 +176,8 @@ void ipmi_session_explain(const struct ipmi_session *session, char *text, size_t
                  bmc);
         break;
     case FAULT_BMC_BUSY:
-        snprintf(text, size, "the BMC at %s had no free session for %.1f s; nothing was sent", bmc,
-                 (double)s->plan.timeout / 1e6);
+        snprintf(text, size, "the BMC at %s had no free session for %.1f s; no interrupt was sent",
+                 bmc, (double)s->plan.timeout / 1e6);
         break;
     case FAULT_SUITE:
         explain_suite(s, bmc, text, size);

@@ -114,6 +114,20 @@ static int remove_stale(const char *path, const union any_address *address, stru
     return 0;
 }
 
+/* The socket's own directory, if it is not there: /run/nmid is gone after each boot, and systemd makes
+ * it only for its units. */
+static void make_parent(const char *path)
+{
+    char parent[sizeof((struct sockaddr_un *)0)->sun_path];
+    snprintf(parent, sizeof parent, "%s", path);
+    char *slash = strrchr(parent, '/');
+    if (slash == NULL || slash == parent)
+        return;
+    *slash = '\0';
+    if (mkdir(parent, 0755) == 0)
+        log_info("made the directory %s", parent);
+}
+
 static int unix_bind(int fd, const union any_address *address, struct listener *listener,
                      struct fault *fault)
 {
@@ -143,6 +157,7 @@ static int unix_open(const struct conf_listener *conf, struct listener *listener
         return fault_set(fault, FAULT_CONF, "the path of the socket %s is longer than %zu",
                          conf->socket, sizeof address.local.sun_path - 1);
     memcpy(address.local.sun_path, conf->socket, len);
+    make_parent(conf->socket);
     if (remove_stale(conf->socket, &address, fault) < 0)
         return -1;
     listener->path = strdup(conf->socket);

@@ -9,7 +9,8 @@ import time
 import lab
 
 NMI = {"action": "inject_nmi"}
-KEYS = {"id", "node_uuid", "node_name", "action", "contract", "caller", "state", "outcome", "code",
+KEYS = {"id", "node_uuid", "node_name", "action", "contract", "caller", "force", "state", "outcome",
+        "code",
         "message", "evidence", "created_at", "sent_at", "finished_at"}
 
 

@@ -56,7 +56,7 @@ class Faults(lab.TestCase):
             "suite": ("cipher-suite", f"the BMC at {at['suite']} refused cipher suite 17"),
             "level": ("privilege", "user admin may not act as OPERATOR"),
             "v15": ("cipher-suite", "does not speak IPMI 2.0"),
-            "dead": ("unreachable", f"no answer from the BMC at {at['dead']} within 4.0 s; nothing was sent"),
+            "dead": ("unreachable", f"no answer from the BMC at {at['dead']} within 4.0 s; no interrupt was sent"),
             "busy": ("bmc-busy", "had no free session"),
         }
         actions = self.inject_all()

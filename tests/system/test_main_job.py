@@ -169,7 +169,9 @@ class MainJob(lab.TestCase):
         forced = self.request(nmid, "POST", "/agent/v1/nodes/named/actions",
                               {"action": "inject_nmi", "force": True})[2]
         forced = self.request(nmid, "GET", f"/agent/v1/actions/{forced['id']}?wait=20")[2]
-        self.assertEqual(forced["outcome"], "delivered")
+        self.assertEqual((forced["outcome"], forced["force"]), ("delivered", True))
+        self.assertRegex(nmid.log(), f"{forced['id']}: inject_nmi of named accepted .*FORCED")
+        self.assertRegex(nmid.log(), "inject_nmi of (v4|v6) refused .*an NMI was delivered")
 
     def test_a_reload_does_not_send_a_queued_action_to_another_machine(self):
         sim = self.bmcsim("--count", "3", "--set", "delay_ms=200")
@@ -199,6 +201,12 @@ class MainJob(lab.TestCase):
         good = batch["actions"][-1]["id"]
         good = self.request(nmid, "GET", f"/agent/v1/actions/{good}?wait=20")[2]
         self.assertEqual((good["node_name"], good["outcome"]), ("good", "delivered"))
+
+    def test_the_directory_of_the_socket_is_made(self):
+        path = self.dir / "run" / "nmid.sock"
+        nmid = self.nmid([], listen=[{"socket": str(path)}])
+        self.assertEqual(path.stat().st_mode & 0o777, 0o660)
+        self.assertEqual(self.nmictl(nmid, "nodes").returncode, 0)
 
     def test_systemd_is_told_when_it_is_ready_and_when_it_stops(self):
         if "#define HAVE_SYSTEMD 1" not in (lab.top_builddir / "config.h").read_text():

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """nmictl inject-nmi: every exit code, and that no trouble of the network makes a second NMI."""
+import json
 import os
 import pty
 import re
@@ -261,6 +262,11 @@ class Trouble(Case):
                 result = self.expect(code, "inject-nmi", "n1", "n2")
                 self.assertIn("nothing was sent", result.stderr)
                 self.assertEqual((result.stdout, self.fake.posts), ("", []))
+                # A program gets its array all the same, with the reason for each node.
+                self.fake.fault("GET", "/nodes/", what)
+                actions = json.loads(self.expect(code, "-f", "json", "inject-nmi", "n1", "n2").stdout)
+                self.assertEqual([action["outcome"] for action in actions], ["failed", "failed"])
+                self.assertTrue(all(action["code"] and action["message"] for action in actions))
 
     def test_redirect_is_not_followed(self):
         with FakeNmid(self.fake.nodes) as other:

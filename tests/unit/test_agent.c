@@ -28,9 +28,10 @@ static void test_post(void **state)
     assert_string_equal(reply_text(&reply, "action", NULL), "inject_nmi");
     assert_string_equal(reply_text(&reply, "contract", NULL), "agent");
     assert_string_equal(reply_text(&reply, "caller", "address"), "127.0.0.1");
-    static const char *const keys[] = {
-        "id",      "node_uuid", "node_name", "action",   "contract",   "caller",  "state",
-        "outcome", "code",      "message",   "evidence", "created_at", "sent_at", "finished_at"};
+    static const char *const keys[] = {"id",         "node_uuid", "node_name",  "action",
+                                       "contract",   "caller",    "force",      "state",
+                                       "outcome",    "code",      "message",    "evidence",
+                                       "created_at", "sent_at",   "finished_at"};
     assert_int_equal(json_object_size(reply.json), sizeof keys / sizeof keys[0]);
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         assert_non_null(json_object_get(reply.json, keys[i]));

@@ -54,7 +54,7 @@ static void test_batch(void **state)
     expect_entry(&reply, 2, "code", "node-not-found");
     expect_entry(&reply, 2, "node_name", "none");
     expect_entry(&reply, 2, "state", "finished");
-    assert_int_equal(json_object_size(entry(&reply, 2)), 14);
+    assert_int_equal(json_object_size(entry(&reply, 2)), 15);
     expect_entry(&reply, 3, "outcome", "failed");
     expect_entry(&reply, 3, "code", "status");
     expect_entry(&reply, 4, "outcome", "delivered");

@@ -74,12 +74,12 @@ static void test_credentials(void **state)
         rig.bmc.password = "other";
         run();
         assert_says("password of user admin");
-        assert_says("nothing was sent");
+        assert_says("no interrupt was sent");
         begin(old);
         rig.bmc.user = "other";
         run();
         assert_says("no user admin");
-        assert_says("nothing was sent");
+        assert_says("no interrupt was sent");
         begin(old);
         rig.bmc.privilege_completion = 0x81;
         run();
@@ -116,7 +116,7 @@ static void test_unreachable(void **state)
     rig.deaf = true;
     run();
     assert_says("no answer from the BMC");
-    assert_says("nothing was sent");
+    assert_says("no interrupt was sent");
     begin(false);
     rig.mute = IPMI_STATE_STATUS;
     run();
@@ -162,7 +162,7 @@ static void test_completion_codes(void **state)
         rig.bmc.control_completion = (uint8_t)completion;
         run();
         assert_says(hex);
-        assert_null(strstr(text, "nothing was sent"));
+        assert_null(strstr(text, "no interrupt was sent"));
         if (rig.session.outcome == OUTCOME_UNKNOWN)
             assert_says("may have been delivered");
         else
