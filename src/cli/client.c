@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include "cli/answer.h"
 
@@ -75,6 +76,9 @@ static int url_take(struct client *client, const char *url, struct fault *fault)
         if (length == 0 || length >= sizeof((struct sockaddr_un *)NULL)->sun_path)
             return fault_set(fault, FAULT_USAGE, "the path of a unix: URL has 1 to %zu bytes",
                              sizeof((struct sockaddr_un *)NULL)->sun_path - 1);
+        struct stat found;
+        if (stat(url + 5, &found) == 0 && !S_ISSOCK(found.st_mode))
+            return fault_set(fault, FAULT_USAGE, "%s is not a socket", url + 5);
         client->socket = strdup(url + 5);
         client->base = strdup("http://localhost");
     } else {

@@ -268,6 +268,11 @@ class Trouble(Case):
                 self.assertEqual([action["outcome"] for action in actions], ["failed", "failed"])
                 self.assertTrue(all(action["code"] and action["message"] for action in actions))
 
+    def test_a_path_that_is_no_socket(self):
+        result = nmictl("-u", f"unix:{os.path.dirname(os.path.abspath(__file__))}", "nodes")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("is not a socket", result.stderr)
+
     def test_redirect_is_not_followed(self):
         with FakeNmid(self.fake.nodes) as other:
             self.fake.fault("POST", "/actions$", "redirect=" + other.url + "/x")
