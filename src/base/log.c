@@ -3,6 +3,7 @@
  * priority as sd-daemon(3) describes; elsewhere with the time. */
 #include "base/log.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,6 +53,26 @@ static size_t line_append(char *line, size_t at, const char *message)
     return at;
 }
 
+/* One write, so that lines of several processes do not mix. When nobody reads, the line is lost, and
+ * the next one that gets through says so: a log must never stop the daemon. (A pipe that is writable
+ * takes 4096 bytes at once, pipe(7).) */
+static void line_out(const char *line, size_t len)
+{
+    static unsigned lost;
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (poll(&out, 1, 0) != 1 || (out.revents & POLLOUT) == 0) {
+        lost++;
+        return;
+    }
+    ssize_t written = write(STDERR_FILENO, line, len);
+    (void)written;
+    if (lost > 0) {
+        unsigned count = lost;
+        lost = 0;
+        log_warning("%u lines of this log were lost: nobody read it", count);
+    }
+}
+
 static void line_write(enum log_level level, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
 
@@ -69,10 +90,7 @@ static void line_write(enum log_level level, const char *format, va_list args)
     size_t len = line_append(line, 0, prefix);
     len = line_append(line, len, message);
     line[len++] = '\n';
-    /* One write, so that lines of several processes do not mix. A full pipe loses the line: a log
-     * must never stop the daemon. */
-    ssize_t written = write(STDERR_FILENO, line, len);
-    (void)written;
+    line_out(line, len);
 }
 
 #define DEFINE_LEVEL(function, level)                                                              \

@@ -302,6 +302,39 @@ static void test_log_to_a_person(void **state)
     assert_int_equal(log_text[26], 'Z');
 }
 
+/* Nobody reads the log: it does not wait (the alarm would end the test), and says later what is
+ * lost. */
+static void test_log_that_nobody_reads(void **state)
+{
+    char page[4096];
+    (void)state;
+    setenv("JOURNAL_STREAM", "8:1", 1);
+    alarm(20);
+    log_begin();
+    for (int i = 0; i < 200; i++)
+        log_info("%01000d", i); /* 200 KB, into a pipe of 64 */
+    for (size_t room = 0; room < 8 * sizeof page;) {
+        ssize_t got = read(log_pipe[0], page, sizeof page);
+        assert_true(got > 0);
+        room += (size_t)got;
+    }
+    log_info("read again");
+    /* What is left is more than log_text holds, so read it here. */
+    char tail[65536];
+    size_t len = 0;
+    dup2(log_stderr, STDERR_FILENO);
+    close(log_stderr);
+    close(log_pipe[1]);
+    for (ssize_t got; (got = read(log_pipe[0], tail + len, sizeof tail - 1 - len)) > 0;)
+        len += (size_t)got;
+    tail[len] = '\0';
+    close(log_pipe[0]);
+    alarm(0);
+    assert_non_null(strstr(tail, "<6>read again\n<4>"));
+    assert_non_null(strstr(tail, " lines of this log were lost: nobody read it\n"));
+    unsetenv("JOURNAL_STREAM");
+}
+
 /* Nothing from the network can forge a line, and no line is too long. */
 static void test_log_is_one_line(void **state)
 {
@@ -335,7 +368,7 @@ int main(void)
         cmocka_unit_test(test_secret),          cmocka_unit_test(test_secret_equal),
         cmocka_unit_test(test_secret_random),   cmocka_unit_test(test_report),
         cmocka_unit_test(test_log_levels),      cmocka_unit_test(test_log_to_a_person),
-        cmocka_unit_test(test_log_is_one_line),
+        cmocka_unit_test(test_log_is_one_line), cmocka_unit_test(test_log_that_nobody_reads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
