@@ -246,7 +246,9 @@ static void job_check(struct job *job)
 {
     struct client_request request = {
         .method = "GET", .path = "/healthz", .timeout_ms = job_left_ms(job, CHECK_US)};
-    if (job->injection->instance[0] == '\0')
+    if (!job->injection->introduced)
+        job_unknown(job, "nmid had not said which instance it is, so it was not asked again");
+    else if (job->injection->instance[0] == '\0')
         job_post(job);
     else
         job_send(job, &request, job_checked);
@@ -294,13 +296,14 @@ static void job_poll(struct job *job)
 
 /* ---- The loop ---- */
 
-/* What nmid says of itself before anything is sent; silence is allowed. */
+/* What nmid says of itself before anything is sent. After silence no request is sent twice. */
 static void instance_ask(struct injection *injection)
 {
     struct client_request request = {
         .method = "GET", .path = "/healthz", .timeout_ms = CHECK_US / 1000};
     json_t *body = NULL;
-    if (client_call(injection->client, &request, &body, NULL) == 0)
+    injection->introduced = client_call(injection->client, &request, &body, NULL) == 0;
+    if (injection->introduced)
         snprintf(injection->instance, sizeof injection->instance, "%s",
                  answer_text(body, "instance"));
     json_decref(body);

@@ -46,6 +46,7 @@ struct injection {
     struct job *jobs; /* as many as targets, in their order */
     size_t count, next, finished, active_count;
     struct job **active;
+    bool introduced;    /* nmid has answered /healthz before anything was sent */
     char instance[128]; /* of nmid, "" when it tells none */
     struct fault fault;
 };

@@ -44,8 +44,9 @@ struct driver {
  * the action finished meanwhile (the engine then finishes or has finished it). */
 void action_sending(struct action *action, loop_fn *go, void *arg);
 
-/* The BMC's name turned out to be this address, in the form of a target ("10.0.0.1:623"): the hold-off
- * counts for it too, whatever a node calls it. 0, or -1 with FAULT_HOLD_OFF: finish the action so. */
+/* The action is about to begin at this address, in the form of a target ("10.0.0.1:623"): the hold-off
+ * counts for it too, whatever a node calls it, and as of now: another node's action may have ended
+ * there while this one waited. 0, or -1 with FAULT_HOLD_OFF: finish the action so. */
 int action_resolved(struct action *action, const char *target, struct fault *fault);
 
 /* Takes action_sending() back: go will not come. For a driver that gave up while it waited. */

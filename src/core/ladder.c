@@ -124,10 +124,11 @@ static int check_hold_off(const struct engine *engine, const struct node *node,
         clock_text(clock_wall_us() + left_s * 1000000, again));
 }
 
-/* The hold-off once more, by the address that a BMC's name has turned out to be. */
+/* The hold-off once more, at the moment of beginning and by the address. */
 int action_resolved(struct action *action, const char *target, struct fault *fault)
 {
-    if (action->resolved == NULL && (action->resolved = strdup(target)) == NULL)
+    bool known = action->resolved != NULL || strcmp(target, action->node->target) == 0;
+    if (!known && (action->resolved = strdup(target)) == NULL)
         return fault_set(fault, FAULT_MEMORY, "out of memory; nothing was sent");
     const struct action *last = journal_last_target(action->engine->journal, target);
     return check_hold_off(action->engine, action->node, last, action->force, fault);

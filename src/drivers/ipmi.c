@@ -41,7 +41,7 @@ struct flight {
     struct ipmi_session session;
     struct loop_timer *timer;
     int64_t began_at;
-    bool named, joined, begun, asked_journal, aborted;
+    bool joined, begun, asked_journal, aborted;
     enum fault_code abort_code;
     char why[WHY_MAX];
     struct flight *next, **link;
@@ -203,14 +203,16 @@ static void begin_session(struct flight *flight)
     flight_step(flight);
 }
 
-/* The BMC's name has an address now: was it given an interrupt under another name? Completes the
- * flight then. */
+/* The BMC's address is known and nobody else is at it: was it given an interrupt meanwhile, under
+ * another name? Completes the flight then. */
 static bool is_held_off(struct flight *flight)
 {
     char target[IPMI_TARGET_MAX];
     struct fault fault = {0};
+    if (flight->action == NULL)
+        return false;
     ipmi_lookup_target(&flight->peer.address, target);
-    if (flight->action == NULL || action_resolved(flight->action, target, &fault) == 0)
+    if (action_resolved(flight->action, target, &fault) == 0)
         return false;
     complete(flight, OUTCOME_FAILED, fault.code, fault.message);
     return true;
@@ -237,7 +239,7 @@ static void flight_begin(struct flight *flight)
         }
         flight->joined = true;
     }
-    if (flight->named && is_held_off(flight))
+    if (is_held_off(flight))
         return;
     begin_session(flight);
 }
@@ -315,7 +317,6 @@ static void on_lookup(void *arg, const struct sockaddr_storage *address, const c
         return;
     }
     flight->peer.address = *address;
-    flight->named = true;
     queue_start(flight);
 }
 

@@ -173,6 +173,19 @@ class MainJob(lab.TestCase):
         self.assertRegex(nmid.log(), f"{forced['id']}: inject_nmi of named accepted .*FORCED")
         self.assertRegex(nmid.log(), "inject_nmi of (v4|v6) refused .*an NMI was delivered")
 
+    def test_an_action_that_waited_is_held_off_by_another_name_of_its_bmc(self):
+        """Accepted while the other is under way, begun when that has ended."""
+        sim = self.bmcsim("--count", "1", "--ipv6", "--set", "delay_ms=100", first="127.0.0.1")
+        nmid = self.nmid([lab.node("v4", sim, "127.0.0.1"), lab.node("v6", sim, "::1"),
+                          lab.node("named", sim, "localhost")], hold_off_s=300,
+                         ipmi={"window": 1})
+        ids = [self.request(nmid, "POST", f"/agent/v1/nodes/{name}/actions",
+                            {"action": "inject_nmi"})[2]["id"] for name in ("named", "v4", "v6")]
+        ended = [self.request(nmid, "GET", f"/agent/v1/actions/{id}?wait=30")[2] for id in ids]
+        self.assertEqual(ended[0]["outcome"], "delivered")
+        self.assertEqual(sorted(str(action["code"]) for action in ended[1:]), ["None", "hold-off"])
+        self.assertEqual((sim.count("127.0.0.1"), sim.count("::1")), (1, 1))
+
     def test_a_reload_does_not_send_a_queued_action_to_another_machine(self):
         sim = self.bmcsim("--count", "3", "--set", "delay_ms=200")
         first, second, third = (sim.address(i) for i in range(3))

@@ -268,6 +268,15 @@ class Trouble(Case):
                 self.assertEqual([action["outcome"] for action in actions], ["failed", "failed"])
                 self.assertTrue(all(action["code"] and action["message"] for action in actions))
 
+    def test_a_nmid_that_was_not_introduced_is_not_asked_again(self):
+        """It may have been started anew since, and know nothing of the key."""
+        self.fake.fault("GET", "/healthz", "status=500")
+        self.fake.fault("POST", "/actions", "drop")
+        result = self.expect(3, "inject-nmi", "n1")
+        self.assertIn("UNKNOWN", result.stdout)
+        self.assertIn("had not said which instance it is", result.stdout)
+        self.assertEqual(len(self.fake.posts), 1)
+
     def test_a_path_that_is_no_socket(self):
         result = nmictl("-u", f"unix:{os.path.dirname(os.path.abspath(__file__))}", "nodes")
         self.assertEqual(result.returncode, 2)
