@@ -8,13 +8,31 @@
 #include "sim.h"
 #include "wire.h"
 
-bool request_arrives(const struct request *request, bool lost)
+/* A Get Chassis Status after a Chassis Control of the same session is a probe, and numbered. */
+static void probe_number(struct request *request)
 {
+    struct session *session =
+        request->session_id ? session_find(request->bmc, request->session_id) : NULL;
+
+    if (session && request->kind == KIND_CONTROL)
+        session->controlled = true;
+    if (session && request->kind == KIND_STATUS && session->controlled)
+        request->probe = ++session->probes;
+}
+
+bool request_arrives(struct request *request, bool lost)
+{
+    struct bmc *bmc = request->bmc;
     uint8_t control = request->data[0] & 0xf;
 
-    if (request->kind == KIND_CONTROL && request->length >= 1 && control < CONTROL_VALUES)
-        request->bmc->counters.control[control]++;
-    return !request_lost(request->bmc, request->kind, lost);
+    probe_number(request);
+    if (request->kind == KIND_CONTROL && request->length >= 1 && control < CONTROL_VALUES) {
+        bmc->counters.control[control]++;
+        bmc->controlled = true;
+    }
+    if (request->kind == KIND_SEL)
+        bmc->counters.sel_requests++;
+    return !request_lost(bmc, request->kind, request->probe, lost);
 }
 
 /* A session that is closed before a late execution does not stop it: the BMC has begun. */
@@ -26,6 +44,16 @@ void request_serve(const struct request *request)
         job_execute(sim.now_us + delay * 1000LL, request);
     else
         request_execute(request);
+}
+
+/* Its BMC forgets the session over the command: no answer can come in it any more. */
+static void session_drop(const struct request *request)
+{
+    struct session *session =
+        request->session_id ? session_find(request->bmc, request->session_id) : NULL;
+
+    if (session)
+        session_free(request->bmc, session);
 }
 
 void request_execute(const struct request *request)
@@ -43,6 +71,8 @@ void request_execute(const struct request *request)
         due_us = bmc->busy_until_us;
     if (request->kind == KIND_CONTROL)
         bmc->busy_until_us = due_us;
+    if (request->kind == KIND_CONTROL && bmc->settings.control_drops_session)
+        session_drop(request);
     if (due_us > sim.now_us)
         job_answer(due_us, request, &answer);
     else
@@ -144,7 +174,7 @@ void answer_send(const struct request *request, const struct answer *answer)
         if (!session)
             return;
     }
-    if (response_lost(request->bmc, request->kind)) {
+    if (response_lost(request->bmc, request->kind, request->probe)) {
         trace(request->bmc, "answer to %s lost", kind_names[request->kind]);
         seq_next(session);
     } else {

@@ -19,7 +19,7 @@ static void ping_in(struct bmc *bmc, const struct peer *peer, const uint8_t *in,
     uint8_t out[28] = {6, 0, 0xff, CLASS_ASF};
 
     if (length < 12 || memcmp(in + 4, iana, 4) || in[8] != 0x80 ||
-        request_lost(bmc, KIND_PING, lost))
+        request_lost(bmc, KIND_PING, 0, lost))
         return;
     memcpy(out + 4, iana, 4);
     out[8] = 0x40;
@@ -27,7 +27,7 @@ static void ping_in(struct bmc *bmc, const struct peer *peer, const uint8_t *in,
     out[11] = 16;
     memcpy(out + 12, iana, 4);
     out[20] = 0x81; /* IPMI supported, ASF 1.0 */
-    if (!response_lost(bmc, KIND_PING))
+    if (!response_lost(bmc, KIND_PING, 0))
         datagram_answer(bmc, peer, out, sizeof(out));
 }
 

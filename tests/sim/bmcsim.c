@@ -31,6 +31,14 @@ static int64_t clock_us(void)
     return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
 }
 
+int64_t wall_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
+}
+
 /* splitmix64 (Steele, Lea, Flood 2014). */
 uint64_t random_next(uint64_t *state)
 {
@@ -102,6 +110,11 @@ void bmc_start(struct bmc *bmc)
     bmc->counters = (struct counters){0};
     bmc->busy_until_us = 0;
     bmc->loss_random = guid;
+    for (enum way way = 0; way < WAYS; way++)
+        bmc->order_random[way] = guid ^ (way + 1ULL) << 56;
+    order_forget(bmc);
+    bmc->controlled = false;
+    bmc->sel = (struct sel){0};
     for (size_t i = 0; i < sizeof(bmc->guid); i++)
         bmc->guid[i] = (uint8_t)random_next(&guid);
 }
@@ -303,8 +316,10 @@ int main(int argc, char **argv)
     serve(epoll);
     control_free();
     jobs_free();
-    for (uint32_t i = 0; i < sim.all; i++)
+    for (uint32_t i = 0; i < sim.all; i++) {
         sessions_free(&sim.bmcs[i]);
+        order_forget(&sim.bmcs[i]);
+    }
     free(sim.bmcs);
     return 0;
 }

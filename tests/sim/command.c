@@ -1,36 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The commands of the simulated BMC (IPMI 2.0: 20.1, 20.8, 22.13 to 22.19, 28.2, 28.3): a table of
  * number, privilege and function. A function fills in the data behind the completion code. */
-#include "flow.h"
+#include "command.h"
 #include "sim.h"
 #include "wire.h"
 
-#define APP      0x06
-#define CHASSIS  0x00
-#define OUTSIDE  0 /* the privilege of what needs no session */
-#define USER     2
-#define OPERATOR 3
-
-enum {
-    CC_OK = 0x00,
-    CC_INVALID = 0xc1,
-    CC_LENGTH = 0xc7,
-    CC_TOO_LONG = 0xc8,
-    CC_FIELD = 0xcc,
-    CC_PRIVILEGE = 0xd4,
-    CC_STATE = 0xd5
-};
-
 enum control { POWER_DOWN, POWER_UP, POWER_CYCLE, HARD_RESET, DIAGNOSTIC_INTERRUPT, SOFT_SHUTDOWN };
-
-struct call {
-    const struct request *request;
-    struct bmc *bmc;
-    struct session *session; /* NULL outside */
-    const uint8_t *in;
-    uint8_t *out;
-    size_t length; /* of out */
-};
 
 static uint8_t get_device_id(struct call *call)
 {
@@ -176,6 +151,12 @@ static uint8_t get_chassis_status(struct call *call)
     return CC_OK;
 }
 
+static void interrupt(struct bmc *bmc)
+{
+    bmc->executions[bmc->counters.nmi++ % EXECUTIONS_MAX] = wall_us();
+    sel_interrupted(bmc);
+}
+
 static uint8_t control_execute(struct bmc *bmc, uint8_t control)
 {
     if (control > SOFT_SHUTDOWN)
@@ -184,7 +165,7 @@ static uint8_t control_execute(struct bmc *bmc, uint8_t control)
         return CC_STATE;
     bmc->counters.executed[control]++;
     if (control == DIAGNOSTIC_INTERRUPT)
-        bmc->counters.nmi++;
+        interrupt(bmc);
     else if (control == POWER_UP)
         bmc->settings.power = true;
     else if (control == POWER_DOWN || control == SOFT_SHUTDOWN)
@@ -219,6 +200,11 @@ static const struct command {
     {APP, 0x3c, 1, KIND_CLOSE, 4, close_session},
     {CHASSIS, 0x01, USER, KIND_STATUS, 0, get_chassis_status},
     {CHASSIS, 0x02, OPERATOR, KIND_CONTROL, 1, chassis_control},
+    {STORAGE, 0x40, USER, KIND_SEL, 0, get_sel_info},
+    {STORAGE, 0x42, USER, KIND_SEL, 0, reserve_sel},
+    {STORAGE, 0x43, USER, KIND_SEL, 6, get_sel_entry},
+    {STORAGE, 0x47, OPERATOR, KIND_SEL, 6, erase_sel},
+    {STORAGE, 0x48, USER, KIND_SEL, 0, get_sel_time},
 };
 
 static const struct command *command_find(uint8_t netfn, uint8_t cmd)

@@ -35,10 +35,11 @@ static void print_counters(FILE *out, struct bmc *bmc)
     fprintf(out,
             ",\"sessions_opened\":%ju,\"sessions_closed\":%ju,\"sessions_active\":%u,"
             "\"datagrams_in\":%ju,\"datagrams_out\":%ju,\"auth_failures\":%ju,\"dropped\":%ju,"
-            "\"power\":%s}",
+            "\"sel_requests\":%ju,\"sel_entries\":%u,\"power\":%s}",
             (uintmax_t)n->sessions_opened, (uintmax_t)n->sessions_closed, sessions_active(bmc),
             (uintmax_t)n->datagrams_in, (uintmax_t)n->datagrams_out, (uintmax_t)n->auth_failures,
-            (uintmax_t)n->dropped, bmc->settings.power ? "true" : "false");
+            (uintmax_t)n->dropped, (uintmax_t)n->sel_requests, bmc->sel.count,
+            bmc->settings.power ? "true" : "false");
 }
 
 static void print_total(FILE *out)
@@ -101,6 +102,50 @@ static const char *run_zero(struct bmc *bmc, char **words)
     return NULL;
 }
 
+static const char *run_sel_add(struct bmc *bmc, char **words)
+{
+    unsigned long numbers[2];
+
+    for (unsigned i = 0; i < 2; i++) {
+        char *end, *word = words[2 + i];
+
+        numbers[i] = strtoul(word, &end, 0);
+        if (!*word || *end || numbers[i] > 255)
+            return "bad value";
+    }
+    sel_add(bmc, (uint8_t)numbers[0], (uint8_t)numbers[1]);
+    return NULL;
+}
+
+static const char *run_sel_clear(struct bmc *bmc, char **words)
+{
+    (void)words;
+    sel_clear(bmc);
+    return NULL;
+}
+
+static void print_executions(FILE *out, const struct bmc *bmc)
+{
+    uint64_t n = bmc->counters.nmi, i = n > EXECUTIONS_MAX ? n - EXECUTIONS_MAX : 0;
+
+    fprintf(out, "{\"nmi\":%ju,\"at\":[", (uintmax_t)n);
+    for (bool first = true; i < n; i++, first = false)
+        fprintf(out, "%s%.6f", first ? "" : ",", (double)bmc->executions[i % EXECUTIONS_MAX] / 1e6);
+    fputs("]}", out);
+}
+
+static void print_sel(FILE *out, const struct bmc *bmc)
+{
+    fputc('[', out);
+    for (unsigned i = 0; i < bmc->sel.count; i++) {
+        const struct sel_record *record = &bmc->sel.records[i];
+
+        fprintf(out, "%s{\"id\":%u,\"sensor_type\":%u,\"offset\":%u,\"time\":%u}", i ? "," : "",
+                record->id, record->type, record->offset, record->time);
+    }
+    fputc(']', out);
+}
+
 static void print_each(FILE *out, const char *error)
 {
     if (error)
@@ -109,34 +154,58 @@ static void print_each(FILE *out, const char *error)
         fputs("{\"ok\":true}", out);
 }
 
+static void print_counts(FILE *out)
+{
+    for (uint32_t i = 0; i < sim.all; i++) {
+        fprintf(out, "%c\"%s\":", i ? ',' : '{', bmc_name(&sim.bmcs[i]));
+        print_counters(out, &sim.bmcs[i]);
+    }
+    fputc('}', out);
+}
+
+/* What asks about one BMC; false: no such command. */
+static bool print_one(FILE *out, const char *command, struct bmc *bmc)
+{
+    if (!strcmp(command, "count"))
+        print_counters(out, bmc);
+    else if (!strcmp(command, "executions"))
+        print_executions(out, bmc);
+    else if (!strcmp(command, "sel_list"))
+        print_sel(out, bmc);
+    else
+        return false;
+    return true;
+}
+
 static void command_answer(FILE *out, char **words, int n)
 {
+    static const struct {
+        const char *name;
+        int least, most; /* words */
+        const char *(*run)(struct bmc *bmc, char **words);
+    } changes[] = {
+        {"set", 3, 4, run_set},     {"reset", 2, 2, run_reset},         {"zero", 2, 2, run_zero},
+        {"sel", 4, 4, run_sel_add}, {"sel_clear", 2, 2, run_sel_clear},
+    };
     struct bmc *bmc = n == 2 ? bmc_find(words[1]) : NULL;
 
-    if (n == 2 && bmc && !strcmp(words[0], "count")) {
-        print_counters(out, bmc);
-    } else if (n == 1 && !strcmp(words[0], "counts")) {
-        for (uint32_t i = 0; i < sim.all; i++) {
-            fprintf(out, "%c\"%s\":", i ? ',' : '{', bmc_name(&sim.bmcs[i]));
-            print_counters(out, &sim.bmcs[i]);
+    for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++)
+        if (n >= changes[i].least && n <= changes[i].most && !strcmp(words[0], changes[i].name)) {
+            print_each(out, each(words[1], changes[i].run, words));
+            return;
         }
-        fputc('}', out);
+    if (bmc && print_one(out, words[0], bmc))
+        return;
+    if (n == 1 && !strcmp(words[0], "counts")) {
+        print_counts(out);
     } else if (n == 1 && !strcmp(words[0], "total")) {
         print_total(out);
-    } else if (n >= 3 && !strcmp(words[0], "set")) {
-        print_each(out, each(words[1], run_set, words));
-    } else if (n == 2 && !strcmp(words[0], "reset")) {
-        print_each(out, each(words[1], run_reset, words));
-    } else if (n == 2 && !strcmp(words[0], "zero")) {
-        print_each(out, each(words[1], run_zero, words));
     } else if (n == 1 && !strcmp(words[0], "quit")) {
         sim.quit = true;
         fputs("{\"ok\":true}", out);
     } else {
-        print_error(out,
-                    n == 2 && !strcmp(words[0], "count") ? "no such address" : "no such command");
+        print_error(out, n == 2 && !bmc ? "no such address, or command" : "no such command");
     }
-    fputc('\n', out);
 }
 
 static void client_free(struct client *client)
@@ -180,6 +249,7 @@ static void lines_answer(struct client *client)
     if (!out)
         abort();
     command_answer(out, words, line_split(client->in, words, 4));
+    fputc('\n', out);
     fclose(out);
     client->out_sent = 0;
     client->in_length -= (size_t)(end + 1 - client->in);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The misdeeds of a network around one datagram: loss, delay, duplicates, strays, garbage,
- * truncation, flipped bits. Misdeeds that need a session's keys are in answer.c. */
+/* The misdeeds of a network around one datagram: loss, duplicates, strays, garbage, truncation,
+ * flipped bits. When it goes is in order.c; misdeeds that need a session's keys are in answer.c. */
 #include <string.h>
 #include "flow.h"
 #include "sim.h"
@@ -15,32 +15,30 @@ static bool lose(uint32_t *counts, enum kind kind)
     return true;
 }
 
-/* `lost`: the network had lost it anyway; then it uses up no count. */
-bool request_lost(struct bmc *bmc, enum kind kind, bool lost)
+static bool probe_in(uint32_t set, uint32_t probe)
 {
-    lost = lost || lose(bmc->settings.lose_request, kind);
+    return probe > 0 && probe < 32 && set & 1U << probe;
+}
+
+/* `lost`: the network had lost it anyway; then it uses up no count. */
+bool request_lost(struct bmc *bmc, enum kind kind, uint32_t probe, bool lost)
+{
+    lost = lost || probe_in(bmc->settings.lose_probe_request, probe) ||
+           lose(bmc->settings.lose_request, kind);
     trace(bmc, "in %s%s", kind_names[kind], lost ? ", lost" : "");
     return lost;
 }
 
-bool response_lost(struct bmc *bmc, enum kind kind)
+bool response_lost(struct bmc *bmc, enum kind kind, uint32_t probe)
 {
-    return lose(bmc->settings.lose_response, kind);
-}
-
-static void later(struct bmc *bmc, const struct peer *peer, bool stray, const uint8_t *data,
-                  size_t length)
-{
-    if (bmc->settings.delay_ms > 0)
-        job_send(sim.now_us + bmc->settings.delay_ms * 1000LL, bmc, peer, stray, data, length);
-    else
-        net_send(bmc, peer, stray, data, length);
+    return probe_in(bmc->settings.lose_probe_response, probe) ||
+           lose(bmc->settings.lose_response, kind);
 }
 
 void datagram_extra(struct bmc *bmc, const struct peer *peer, bool stray, const uint8_t *data,
                     size_t length)
 {
-    later(bmc, peer, stray, data, length);
+    order_datagram(bmc, WAY_OUT, peer, stray, data, length);
 }
 
 static void send_garbage(struct bmc *bmc, const struct peer *peer)
@@ -48,7 +46,7 @@ static void send_garbage(struct bmc *bmc, const struct peer *peer)
     uint8_t garbage[200];
 
     random_bytes(garbage, sizeof(garbage));
-    later(bmc, peer, false, garbage, 1 + garbage[0] % (sizeof(garbage) - 1));
+    order_datagram(bmc, WAY_OUT, peer, false, garbage, 1 + garbage[0] % (sizeof(garbage) - 1));
 }
 
 static void send_oversize(struct bmc *bmc, const struct peer *peer)
@@ -56,7 +54,7 @@ static void send_oversize(struct bmc *bmc, const struct peer *peer)
     static uint8_t huge[60000];
 
     memcpy(huge, "\x06\x00\xff\x07\x06", 5);
-    later(bmc, peer, false, huge, sizeof(huge));
+    order_datagram(bmc, WAY_OUT, peer, false, huge, sizeof(huge));
 }
 
 void datagram_answer(struct bmc *bmc, const struct peer *peer, const uint8_t *data, size_t length)
@@ -73,7 +71,7 @@ void datagram_answer(struct bmc *bmc, const struct peer *peer, const uint8_t *da
     if (set->oversize)
         send_oversize(bmc, peer);
     if (set->stray && !set->lie)
-        later(bmc, peer, true, data, length);
+        order_datagram(bmc, WAY_OUT, peer, true, data, length);
     memcpy(copy, data, length);
     if (random_percent(&bmc->loss_random, set->mutate))
         for (uint64_t flips = 1 + random_next(&bmc->loss_random) % 4; flips > 0; flips--) {
@@ -83,7 +81,7 @@ void datagram_answer(struct bmc *bmc, const struct peer *peer, const uint8_t *da
         }
     if (set->truncate >= 0 && (size_t)set->truncate < length)
         length = (size_t)set->truncate;
-    later(bmc, peer, false, copy, length);
+    order_datagram(bmc, WAY_OUT, peer, false, copy, length);
     if (set->duplicate_out)
-        later(bmc, peer, false, copy, length);
+        order_datagram(bmc, WAY_OUT, peer, false, copy, length);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A module for OpenIPMI's ipmi_sim, whose own Chassis Control has no diagnostic interrupt: it wraps
- * that handler, counts value 4 and hands it to the virtual machine, if one is attached.
+ * that handler, counts value 4, writes it into the System Event Log and hands it to the virtual
+ * machine, if one is attached.
  *
  * lan.conf: loadlib "/path/ipmi_sim_diag.so" "lan:/path/nmi.count"   a BMC without a machine: the
  *               module is the machine's power, which starts on
@@ -19,8 +20,10 @@
 #define MCS                  256
 #define CC_PRESENT_STATE     0xd5
 
-/* ipmi_sim's table; exported, but in no header. */
+/* ipmi_sim's table and its System Event Log; exported, but in no header that is installed. */
 extern cmd_handler_f chassis_netfn_handlers[256];
+int ipmi_mc_add_to_sel(lmc_data_t *mc, unsigned char record_type, unsigned char event[13],
+                       unsigned int *recid);
 
 int ipmi_sim_module_print_version(sys_data_t *sys, char *options);
 int ipmi_sim_module_init(sys_data_t *sys, const char *options);
@@ -69,6 +72,16 @@ static int power_get(lmc_data_t *mc, int op, unsigned char *value, void *data)
     return 0;
 }
 
+/* A system event of sensor type 13h, offset 0: front panel NMI, diagnostic interrupt. The record's
+ * first four bytes, its time, are ipmi_sim's. A log that is full, or none, is no error. */
+static void event_log(lmc_data_t *mc)
+{
+    unsigned char event[13] = {0, 0, 0, 0, 0x20, 0, 0x04, 0x13, 0x13, 0x6f, 0, 0xff, 0xff};
+    unsigned int id;
+
+    ipmi_mc_add_to_sel(mc, 0x02, event, &id);
+}
+
 /* MCs come with the command file, after this module: each is adopted when it is first asked. */
 static void power_adopt(lmc_data_t *mc)
 {
@@ -108,6 +121,7 @@ static void handle_control(lmc_data_t *mc, msg_t *msg, unsigned char *rdata,
     count++;
     if (count_write() != 0) /* a count that nobody can read must not pass for none */
         abort();
+    event_log(mc);
     if (machine && machine->hw_op && HW_OP_CAN_NMI(machine))
         machine->hw_op(machine, HW_OP_SEND_NMI);
     rdata[0] = 0;

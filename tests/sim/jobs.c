@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What a BMC does later: executing, answering, sending. One heap for all BMCs, ordered by time
- * and then by age; the loop sleeps on it by jobs_init()'s timerfd, precise to microseconds. */
+/* What happens later: executing, answering, a datagram's arrival, a record of the SEL. One heap for
+ * all BMCs, ordered by time and then by age; the loop sleeps on it by jobs_init()'s timerfd,
+ * precise to microseconds. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -9,7 +10,7 @@
 #include "flow.h"
 #include "sim.h"
 
-enum what { JOB_EXECUTE, JOB_ANSWER, JOB_SEND };
+enum what { JOB_EXECUTE, JOB_ANSWER, JOB_DATAGRAM, JOB_RELEASE, JOB_SEL };
 
 struct job {
     int64_t due_us;
@@ -22,11 +23,21 @@ struct job {
         } command;
         struct {
             struct bmc *bmc;
+            enum way way;
             struct peer peer;
             bool stray;
             size_t length;
             uint8_t data[];
         } datagram;
+        struct {
+            struct bmc *bmc;
+            enum way way;
+            uint64_t number;
+        } release;
+        struct {
+            struct bmc *bmc;
+            uint8_t type, offset;
+        } sel;
     } u;
 };
 
@@ -42,7 +53,8 @@ static void timer_ready(struct source *source, uint32_t events)
     (void)events;
     if (read(source->fd, &ticks, sizeof(ticks)) < 0)
         return;
-    armed_us = 0; /* the read may have taken an expiry that was armed after this event was reported */
+    armed_us =
+        0; /* the read may have taken an expiry that was armed after this event was reported */
 }
 
 static struct source timer = {-1, timer_ready};
@@ -113,18 +125,50 @@ void job_answer(int64_t due_us, const struct request *request, const struct answ
     job_push(job);
 }
 
-void job_send(int64_t due_us, struct bmc *bmc, const struct peer *peer, bool stray,
-              const uint8_t *data, size_t length)
+void job_datagram(int64_t due_us, enum way way, struct bmc *bmc, const struct peer *peer,
+                  bool stray, const uint8_t *data, size_t length)
 {
     size_t size = offsetof(struct job, u.datagram.data) + length;
-    struct job *job = job_new(JOB_SEND, due_us, size > sizeof(*job) ? size : sizeof(*job));
+    struct job *job = job_new(JOB_DATAGRAM, due_us, size > sizeof(*job) ? size : sizeof(*job));
 
     job->u.datagram.bmc = bmc;
+    job->u.datagram.way = way;
     job->u.datagram.peer = *peer;
     job->u.datagram.stray = stray;
     job->u.datagram.length = length;
     memcpy(job->u.datagram.data, data, length);
     job_push(job);
+}
+
+void job_release(int64_t due_us, struct bmc *bmc, enum way way, uint64_t number)
+{
+    struct job *job = job_new(JOB_RELEASE, due_us, sizeof(*job));
+
+    job->u.release.bmc = bmc;
+    job->u.release.way = way;
+    job->u.release.number = number;
+    job_push(job);
+}
+
+void job_sel(int64_t due_us, struct bmc *bmc, uint8_t type, uint8_t offset)
+{
+    struct job *job = job_new(JOB_SEL, due_us, sizeof(*job));
+
+    job->u.sel.bmc = bmc;
+    job->u.sel.type = type;
+    job->u.sel.offset = offset;
+    job_push(job);
+}
+
+static void job_pass(const struct job *job)
+{
+    struct bmc *bmc = job->u.datagram.bmc;
+
+    if (job->u.datagram.way == WAY_IN)
+        datagram_in(bmc, &job->u.datagram.peer, job->u.datagram.data, job->u.datagram.length);
+    else
+        net_send(bmc, &job->u.datagram.peer, job->u.datagram.stray, job->u.datagram.data,
+                 job->u.datagram.length);
 }
 
 static void job_run(const struct job *job)
@@ -136,9 +180,14 @@ static void job_run(const struct job *job)
     case JOB_ANSWER:
         answer_send(&job->u.command.request, &job->u.command.answer);
         break;
-    case JOB_SEND:
-        net_send(job->u.datagram.bmc, &job->u.datagram.peer, job->u.datagram.stray,
-                 job->u.datagram.data, job->u.datagram.length);
+    case JOB_DATAGRAM:
+        job_pass(job);
+        break;
+    case JOB_RELEASE:
+        order_release(job->u.release.bmc, job->u.release.way, job->u.release.number);
+        break;
+    case JOB_SEL:
+        sel_add(job->u.sel.bmc, job->u.sel.type, job->u.sel.offset);
         break;
     }
 }

@@ -6,13 +6,15 @@ tests_sim_bmcsim_SOURCES = \
 	tests/sim/bmc15.c \
 	tests/sim/bmc20.c \
 	tests/sim/bmcsim.c \
-	tests/sim/command.c \
+	tests/sim/command.c tests/sim/command.h \
 	tests/sim/control.c \
 	tests/sim/crypt.c tests/sim/crypt.h \
 	tests/sim/faults.c \
 	tests/sim/flow.h \
 	tests/sim/jobs.c \
 	tests/sim/net.c \
+	tests/sim/order.c \
+	tests/sim/sel.c tests/sim/sel.h \
 	tests/sim/session.c \
 	tests/sim/settings.c tests/sim/settings.h \
 	tests/sim/setup20.c \

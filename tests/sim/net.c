@@ -70,7 +70,7 @@ static void receive(struct source *source, uint32_t events)
         if (!bmc || peer.length > sizeof(peer.address))
             continue;
         memcpy(&peer.address, &in_slots[i].peer, peer.length);
-        datagram_in(bmc, &peer, in_slots[i].data, in_headers[i].msg_len);
+        order_datagram(bmc, WAY_IN, &peer, false, in_slots[i].data, in_headers[i].msg_len);
     }
 }
 

@@ -9,11 +9,21 @@
 #include "sim.h"
 
 const char *const kind_names[KINDS] = {
-    [KIND_ANY] = "any",       [KIND_PING] = "ping",           [KIND_AUTH_CAP] = "auth_cap",
-    [KIND_SUITES] = "suites", [KIND_OPEN] = "open",           [KIND_RAKP1] = "rakp1",
-    [KIND_RAKP3] = "rakp3",   [KIND_CHALLENGE] = "challenge", [KIND_ACTIVATE] = "activate",
-    [KIND_STATUS] = "status", [KIND_PRIVILEGE] = "privilege", [KIND_CONTROL] = "control",
-    [KIND_CLOSE] = "close",   [KIND_OTHER] = "other",
+    [KIND_ANY] = "any",
+    [KIND_PING] = "ping",
+    [KIND_AUTH_CAP] = "auth_cap",
+    [KIND_SUITES] = "suites",
+    [KIND_OPEN] = "open",
+    [KIND_RAKP1] = "rakp1",
+    [KIND_RAKP3] = "rakp3",
+    [KIND_CHALLENGE] = "challenge",
+    [KIND_ACTIVATE] = "activate",
+    [KIND_STATUS] = "status",
+    [KIND_PRIVILEGE] = "privilege",
+    [KIND_CONTROL] = "control",
+    [KIND_CLOSE] = "close",
+    [KIND_SEL] = "sel",
+    [KIND_OTHER] = "other",
 };
 
 struct key {
@@ -195,6 +205,40 @@ static int duplicate_parse(void *field, const char *value, const struct key *key
     return 0;
 }
 
+static int records_parse(void *field, const char *value, const struct key *key)
+{
+    int records = word_find("none=0 nmi=1 os=2 both=3 noise=4", value, strlen(value));
+
+    (void)key;
+    if (records < 0)
+        return -1;
+    *(int32_t *)field = records;
+    return 0;
+}
+
+/* N,N... of 1 to 31, all or off. */
+static int probes_parse(void *field, const char *value, const struct key *key)
+{
+    uint32_t mask = 0;
+    char *end;
+
+    (void)key;
+    if (!strcmp(value, "all") || !strcmp(value, "off")) {
+        *(uint32_t *)field = *value == 'a' ? UINT32_MAX : 0;
+        return 0;
+    }
+    do {
+        long n = strtol(value, &end, 10);
+
+        if (end == value || n < 1 || n > 31 || (*end && *end != ','))
+            return -1;
+        mask |= 1U << n;
+        value = end + 1;
+    } while (*end);
+    *(uint32_t *)field = mask;
+    return 0;
+}
+
 /* KIND:N, and off for all kinds. */
 static int lose_parse(void *field, const char *value, const struct key *key)
 {
@@ -255,12 +299,20 @@ static const struct key keys[] = {
      "the next N requests get lost"},
     {"lose_response", lose_parse, AT(lose_response), 0, 0, "KIND:N|off",
      "the next N are executed, their answers lost"},
+    {"lose_probe_request", probes_parse, AT(lose_probe_request), 0, 0, "N,N...|all|off",
+     "... the N-th Get Chassis Status after the Chassis Control, in each session"},
+    {"lose_probe_response", probes_parse, AT(lose_probe_response), 0, 0, "N,N...|all|off",
+     "... its answer"},
     PERCENT(loss_in, "so many requests get lost"),
     PERCENT(loss_out, "so many answers get lost"),
     NUMBER(delay_ms, 0, 600000, "every answer comes so late (the round trip)"),
+    NUMBER(jitter_ms, 0, 600000, "every datagram, each way, comes 0 to N ms later, at random"),
+    PERCENT(reorder, "so many datagrams, each way, are overtaken by the next one"),
+    NUMBER(reorder_ms, 0, 600000, "... and wait so long for it at most (1000; 0: however long)"),
     NUMBER(control_delay_ms, 0, 600000, "Chassis Control is executed at once and answered late"),
     NUMBER(execute_delay_ms, 0, 600000, "Chassis Control is executed, and then answered, late"),
     FLAG(control_blocks, "while a Chassis Control waits for its answer, so do later requests"),
+    FLAG(control_drops_session, "a Chassis Control ends its session, unanswered"),
     FLAG(blackhole, "hears nothing"),
     {"duplicate_in", duplicate_parse, AT(duplicate_executes), 0, 0, "drop|execute",
      "a request that came before (drop)"},
@@ -269,6 +321,13 @@ static const struct key keys[] = {
     FLAG(completion_executes, "... executed whatever the code"),
     HEX(status_completion, "completion code of Get Chassis Status"),
     HEX(privilege_completion, "completion code of Set Session Privilege Level"),
+    FLAG(sel, "it has a System Event Log (on; off: C1)"),
+    {"sel_records", records_parse, AT(sel_records), 0, 0, "nmi|os|both|none|noise",
+     "what an interrupt writes there (nmi)"},
+    NUMBER(sel_delay_ms, 0, 600000, "... so long after it was executed"),
+    FLAG(sel_full, "... which is full: nothing is added"),
+    HEX(sel_completion, "completion code of all SEL commands"),
+    FLAG(sel_refuses_late, "... only once a Chassis Control has come"),
     {"truncate", off_number_parse, AT(truncate), -1, ANSWER_MAX, "N|off",
      "answers are cut to N bytes"},
     PERCENT(mutate, "so many answers have some bits flipped"),
@@ -301,6 +360,10 @@ void settings_init(struct settings *settings)
         .status_completion = -1,
         .privilege_completion = -1,
         .truncate = -1,
+        .sel = true,
+        .sel_records = RECORDS_NMI,
+        .sel_completion = -1,
+        .reorder_ms = 1000,
         .rakp_fresh_random = true,
         .rakp3_repeat = true,
     };

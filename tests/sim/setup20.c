@@ -44,7 +44,7 @@ static void send_setup(const struct setup *setup, const uint8_t *payload, size_t
     uint8_t out[ANSWER_MAX];
 
     trace(setup->bmc, "%s status %02x", kind_names[setup->kind], payload[1]);
-    if (response_lost(setup->bmc, setup->kind))
+    if (response_lost(setup->bmc, setup->kind, 0))
         return;
     if (set->wrong_session)
         extra(setup, payload, length, 4, 0x5a);
@@ -278,7 +278,7 @@ void setup20_in(struct bmc *bmc, const struct peer *peer, uint8_t type, const ui
         .tag = length ? in[0] : 0,
     };
 
-    if (request_lost(bmc, setup.kind, lost))
+    if (request_lost(bmc, setup.kind, 0, lost))
         return;
     if (setup.kind == KIND_OPEN)
         open_in(&setup, in, length);

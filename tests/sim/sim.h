@@ -34,7 +34,8 @@ bool random_percent(uint64_t *state, int32_t percent);
 void trace(const struct bmc *bmc, const char *format, ...) __attribute__((format(printf, 2, 3)));
 const char *bmc_name(const struct bmc *bmc);
 struct bmc *bmc_find(const char *name); /* NULL: no such address here */
-void bmc_start(struct bmc *bmc);        /* to the settings of the start, no sessions */
+void bmc_start(struct bmc *bmc);        /* to the settings of the start, no sessions, no SEL */
+int64_t wall_us(void);
 
 /* settings.c */
 extern const char *const kind_names[KINDS];
