@@ -43,6 +43,7 @@ static const struct fault_row rows[FAULT_CODES] = {
     [FAULT_DEADLINE] = {"deadline", 400, 500, 500, 502, 1},
     [FAULT_NO_ANSWER] = {"no-answer", 400, 500, 500, 502, 3},
     [FAULT_COMPLETION_CODE] = {"completion-code", 400, 500, 500, 502, 3},
+    [FAULT_DAEMON_STOPPED] = {"daemon-stopped", 400, 500, 500, 502, 3},
     [FAULT_USAGE] = {"usage", 400, 400, 400, 400, 2},
     [FAULT_CONNECT] = {"not-reached", 500, 500, 500, 500, 4},
 };

@@ -49,6 +49,7 @@ enum fault_code {
     /* After the datagram left: it may have been delivered. */
     FAULT_NO_ANSWER,       /* silence after the interrupt */
     FAULT_COMPLETION_CODE, /* an answer that does not say whether it was done */
+    FAULT_DAEMON_STOPPED,  /* nmid ended between the sending and the answer */
     /* The command line. */
     FAULT_USAGE,
     FAULT_CONNECT, /* nmid was not reached and nothing was sent */

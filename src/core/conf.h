@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include "base/fault.h"
 #include "base/report.h"
+#include "base/secret.h"
 #include "core/node.h"
 
 struct driver;
@@ -20,6 +21,9 @@ struct conf_listener {
 
 enum conf_resend { CONF_RESEND_NEVER, CONF_RESEND_IF_UNSEEN };
 
+/* When the BMC's System Event Log is asked for a trace of the interrupt. */
+enum conf_sel { CONF_SEL_NEVER, CONF_SEL_SILENCE, CONF_SEL_ALWAYS };
+
 /* ipmi = { ... }; times in milliseconds. */
 struct conf_ipmi {
     unsigned window;         /* actions under way at once */
@@ -27,6 +31,10 @@ struct conf_ipmi {
     unsigned answer_ms;      /* how long an answer to the Chassis Control is awaited */
     unsigned retransmit_ms;  /* first retransmission of what may be retransmitted */
     unsigned min_interval_ms; /* between two sessions on one BMC */
+    unsigned auth_pause_s;    /* no session after an authentication failure; 0: no such pause */
+    enum conf_resend resend;
+    bool retry_busy; /* completion code C0 to the Chassis Control: once more after a pause */
+    enum conf_sel sel;
 };
 
 /* limits = { ... } */
@@ -38,7 +46,25 @@ struct conf_limits {
     unsigned request_s;               /* 10: to send a whole request */
     unsigned idle_s;                  /* 60: between requests */
     unsigned history;                 /* 10000: finished actions remembered */
+    unsigned history_days;            /* 90: and for how long; 0: however long */
     unsigned queue;                   /* 100000: actions that may wait for the window */
+};
+
+/* callback = { ... } */
+struct conf_header {
+    char *name;
+    struct secret *value; /* it may be a token */
+};
+
+struct conf_callback {
+    char *url; /* every finished action goes there; or NULL */
+    struct conf_header *headers;
+    size_t header_count;
+    char *ca_file;           /* or NULL: the system's */
+    struct secret *hmac_key; /* or NULL: no signature */
+    char **allow;            /* prefixes of the URLs that callers may give; none: none allowed */
+    size_t allow_count;
+    unsigned timeout_ms; /* of one try */
 };
 
 struct conf {
@@ -48,6 +74,7 @@ struct conf {
     unsigned hold_off_s;
     struct conf_ipmi ipmi;
     struct conf_limits limits;
+    struct conf_callback callback;
     char *include_dir; /* or NULL */
     struct node_table *nodes;
 };

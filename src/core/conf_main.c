@@ -26,6 +26,7 @@ static const struct number_key ipmi_keys[] = {
     {"answer_ms", IPMI(answer_ms), ANSWER_MIN_MS, 600000, 10000},
     {"retransmit_ms", IPMI(retransmit_ms), 50, 60000, 1000},
     {"min_interval_ms", IPMI(min_interval_ms), 0, 3600000, 0},
+    {"auth_pause_s", IPMI(auth_pause_s), 0, 86400, 300},
     {NULL, 0, 0, 0, 0},
 };
 
@@ -36,7 +37,7 @@ static const struct number_key limits_keys[] = {
     {"body_bytes", LIMITS(body_bytes), 1024, 16777216, 65536},
     {"request_s", LIMITS(request_s), 1, 3600, 10},
     {"idle_s", LIMITS(idle_s), 1, 86400, 60},
-    {"history", LIMITS(history), 1, 10000000, 10000},
+    {"history", LIMITS(history), 1, 1000000, 10000},
     {"queue", LIMITS(queue), 1, 10000000, 100000},
     {NULL, 0, 0, 0, 0},
 };
@@ -62,6 +63,7 @@ int conf_defaults(struct conf *conf)
 {
     conf->hold_off_s = 300;
     set_defaults(&conf->ipmi, ipmi_keys);
+    conf->ipmi.sel = CONF_SEL_SILENCE;
     set_defaults(&conf->limits, limits_keys);
     conf->state_dir = strdup(DEFAULT_STATE_DIR);
     conf->listeners = calloc(1, sizeof *conf->listeners);
@@ -90,21 +92,32 @@ static void read_hold_off(struct conf_block *root)
     *hold_off_s = value;
 }
 
-/* What the design has and this version has not: the one value that means "off" is taken. */
-static void read_unsupported(struct conf_block *block)
+/* A string that is one of these words; *value is its place among them. */
+static void read_word(struct conf_block *block, const char *key, const char *const *words,
+                      const char *expected, unsigned *value)
 {
-    const char *resend = "never";
-    bool retry_busy = false;
-    block_string(block, "resend", &resend);
-    if (strcmp(resend, "if-unseen") == 0)
-        block_complain(block, "resend",
-                       "\"if-unseen\" is not supported in this version: expected \"never\"");
-    else if (strcmp(resend, "never") != 0)
-        block_complain(block, "resend", "expected \"never\"");
-    block_boolean(block, "retry_busy", &retry_busy);
-    if (retry_busy)
-        block_complain(block, "retry_busy",
-                       "true is not supported in this version: expected false");
+    const char *text;
+    if (block_string(block, key, &text) <= 0)
+        return;
+    for (unsigned i = 0; words[i] != NULL; i++) {
+        if (strcmp(words[i], text) == 0) {
+            *value = i;
+            return;
+        }
+    }
+    block_complain(block, key, "expected %s", expected);
+}
+
+static void read_care(struct conf_block *block, struct conf_ipmi *ipmi)
+{
+    static const char *const resends[] = {"never", "if-unseen", NULL};
+    static const char *const sels[] = {"never", "silence", "always", NULL};
+    unsigned resend = ipmi->resend, sel = ipmi->sel;
+    read_word(block, "resend", resends, "\"never\" or \"if-unseen\"", &resend);
+    read_word(block, "sel_evidence", sels, "\"never\", \"silence\" or \"always\"", &sel);
+    ipmi->resend = (enum conf_resend)resend;
+    ipmi->sel = (enum conf_sel)sel;
+    block_boolean(block, "retry_busy", &ipmi->retry_busy);
 }
 
 static void read_ipmi(struct conf_block *root)
@@ -114,7 +127,7 @@ static void read_ipmi(struct conf_block *root)
     if (block_group(root, "ipmi", "ipmi.", &block) <= 0)
         return;
     read_numbers(&block, ipmi, ipmi_keys);
-    read_unsupported(&block);
+    read_care(&block, ipmi);
     bool answer_given = block_take(&block, "answer_ms") != NULL;
     if (ipmi->answer_ms > ipmi->timeout_ms) {
         if (answer_given)

@@ -33,15 +33,16 @@ struct driver {
     /* Begins the action; action_finish() ends it, from a later turn or from within. */
     void (*start)(void *self, struct action *action);
     /* Gives up an action that has not been sent (NULL: all of them): it finishes as failed with this
-     * reason. One that was sent goes on to its outcome. */
+     * reason. One that was sent goes on to its outcome, and nothing more of it is sent. */
     void (*abort)(void *self, struct action *action, enum fault_code code, const char *why);
     /* A session and the power state, no interrupt. done is called exactly once. */
     void (*probe)(void *self, struct node *node, driver_probe_fn *done, void *arg);
 };
 
-/* What a driver calls back. action_sending(): before the one irreversible datagram. go(arg) comes
- * from a later turn, when the journal has *sent* on disk; it never comes when the journal failed or
- * the action finished meanwhile (the engine then finishes or has finished it). */
+/* What a driver calls back. action_sending(): before the one irreversible datagram, and again before
+ * another one where the settings allow it. go(arg) comes from a later turn, when the journal has
+ * *sent* on disk; it never comes when the journal failed (the engine then calls abort(), perhaps
+ * from within this call) or the action finished meanwhile. */
 void action_sending(struct action *action, loop_fn *go, void *arg);
 
 /* The action is about to begin at this address, in the form of a target ("10.0.0.1:623"): the hold-off

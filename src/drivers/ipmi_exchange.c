@@ -10,12 +10,11 @@
 
 #define NET_FN_APP 0x06
 
-#define CMD_AUTH_CAP       0x38 /* Get Channel Authentication Capabilities */
-#define CMD_CHALLENGE      0x39
-#define CMD_ACTIVATE       0x3a
-#define CMD_PRIVILEGE      0x3b /* Set Session Privilege Level */
-#define CMD_CLOSE          0x3c
-#define CMD_CHASSIS_STATUS 0x01
+#define CMD_AUTH_CAP  0x38 /* Get Channel Authentication Capabilities */
+#define CMD_CHALLENGE 0x39
+#define CMD_ACTIVATE  0x3a
+#define CMD_PRIVILEGE 0x3b /* Set Session Privilege Level */
+#define CMD_CLOSE     0x3c
 
 /* RMCP+ status codes, table 13-15. */
 #define STATUS_NO_RESOURCES      0x01
@@ -33,22 +32,39 @@
 #define OUT_OF_SPACE 0xc4
 
 #define CLOSE_TRIES 3
+#define PROBE_TRIES 4
+#define SEL_TRIES   2
 
 /* ---- Results ---- */
 
 enum verdict ipmi_fail(struct ipmi_session *s, enum fault_code code)
 {
-    s->outcome = OUTCOME_FAILED;
-    s->code = code;
-    s->failed_in = s->state;
+    s->fail_code = code;
+    if (s->maybe) { /* nothing that happens later makes the first one undone */
+        s->outcome = OUTCOME_UNKNOWN;
+        s->code = FAULT_NO_ANSWER;
+        s->failed_in = IPMI_STATE_CONTROL;
+    } else if (s->retrying) { /* that it was refused remains what the BMC has said of it */
+        s->outcome = OUTCOME_FAILED;
+        s->code = FAULT_REFUSED;
+        s->failed_in = IPMI_STATE_CONTROL;
+        s->have_completion = true;
+        s->completion = NODE_BUSY;
+    } else {
+        s->outcome = OUTCOME_FAILED;
+        s->code = code;
+        s->failed_in = s->state;
+    }
     return FAIL;
 }
 
-static enum verdict fail_completion(struct ipmi_session *s, enum fault_code code,
-                                    const struct ipmi_packet *packet)
+enum verdict ipmi_fail_completion(struct ipmi_session *s, enum fault_code code,
+                                  const struct ipmi_packet *packet)
 {
-    s->have_completion = true;
-    s->completion = packet->kind == IPMI_PACKET_MESSAGE ? packet->completion : packet->status;
+    if (!s->maybe && !s->retrying) {
+        s->have_completion = true;
+        s->completion = packet->kind == IPMI_PACKET_MESSAGE ? packet->completion : packet->status;
+    }
     return ipmi_fail(s, code);
 }
 
@@ -108,7 +124,7 @@ static void build_privilege(struct ipmi_session *s, uint8_t number, struct ipmi_
 
 static void build_status(struct ipmi_session *s, uint8_t number, struct ipmi_datagram *out)
 {
-    ipmi_build_command(s, IPMI_CHASSIS, CMD_CHASSIS_STATUS, NULL, 0, number, out);
+    ipmi_build_command(s, IPMI_CHASSIS, IPMI_CHASSIS_STATUS, NULL, 0, number, out);
 }
 
 static void build_close(struct ipmi_session *s, uint8_t number, struct ipmi_datagram *out)
@@ -138,7 +154,7 @@ static enum verdict check_auth_cap(struct ipmi_session *s, const struct ipmi_pac
     bool trust = (info->workarounds & IPMI_WORKAROUND_AUTHCAP) == 0;
     if (packet->completion != 0 || packet->len < 4) {
         /* A BMC that cannot say may still speak 2.0; 1.5 cannot go on without an answer. */
-        return info->ipmi_1_5 ? fail_completion(s, FAULT_PROTOCOL, packet) : NEXT;
+        return info->ipmi_1_5 ? ipmi_fail_completion(s, FAULT_PROTOCOL, packet) : NEXT;
     }
     uint8_t types = packet->data[1], status = packet->data[2], versions = packet->data[3];
     if (!info->ipmi_1_5) {
@@ -166,7 +182,7 @@ static enum verdict next_suite(struct ipmi_session *s, const struct ipmi_packet 
             return STAY;
         }
     }
-    return fail_completion(s, FAULT_SUITE, packet);
+    return ipmi_fail_completion(s, FAULT_SUITE, packet);
 }
 
 /* Is this answer to Open Session or RAKP of our session? An error may end before it can say. */
@@ -196,9 +212,9 @@ static enum verdict check_open(struct ipmi_session *s, const struct ipmi_packet 
         return next_suite(s, packet);
     case STATUS_INVALID_ROLE:
     case STATUS_UNAUTHORIZED_ROLE:
-        return fail_completion(s, FAULT_PRIVILEGE, packet);
+        return ipmi_fail_completion(s, FAULT_PRIVILEGE, packet);
     default:
-        return fail_completion(s, FAULT_PROTOCOL, packet);
+        return ipmi_fail_completion(s, FAULT_PROTOCOL, packet);
     }
     /* The level that it echoes says nothing: ipmi_sim echoes 0 (FreeIPMI's "opensesspriv"). */
     s->channel.bmc_id = packet->bmc_id;
@@ -216,14 +232,14 @@ static enum verdict check_rakp_status(struct ipmi_session *s, const struct ipmi_
         return RESTART; /* the BMC forgot it, or a late Open Session overtook us */
     case STATUS_INVALID_ROLE:
     case STATUS_UNAUTHORIZED_ROLE:
-        return fail_completion(s, FAULT_PRIVILEGE, packet);
+        return ipmi_fail_completion(s, FAULT_PRIVILEGE, packet);
     case STATUS_NAME_LENGTH:
     case STATUS_UNAUTHORIZED_NAME:
-        return fail_completion(s, FAULT_USER, packet);
+        return ipmi_fail_completion(s, FAULT_USER, packet);
     case STATUS_INTEGRITY:
-        return fail_completion(s, FAULT_PASSWORD, packet);
+        return ipmi_fail_completion(s, FAULT_PASSWORD, packet);
     default:
-        return fail_completion(s, FAULT_PROTOCOL, packet);
+        return ipmi_fail_completion(s, FAULT_PROTOCOL, packet);
     }
 }
 
@@ -272,7 +288,7 @@ static enum verdict check_rakp_4(struct ipmi_session *s, const struct ipmi_packe
     if (!proven)
         return ipmi_fail(s, s->channel.has_k_g ? FAULT_KG : FAULT_PASSWORD);
     s->channel.active = true;
-    s->open = true;
+    s->open = s->opened = true;
     s->out_sequence = 1;
     return NEXT;
 }
@@ -280,11 +296,11 @@ static enum verdict check_rakp_4(struct ipmi_session *s, const struct ipmi_packe
 static enum verdict check_challenge(struct ipmi_session *s, const struct ipmi_packet *packet)
 {
     if (packet->completion == 0x81 || packet->completion == 0x82) /* table 22-21 */
-        return fail_completion(s, FAULT_USER, packet);
+        return ipmi_fail_completion(s, FAULT_USER, packet);
     if (packet->completion == NODE_BUSY || packet->completion == OUT_OF_SPACE)
         return BUSY;
     if (packet->completion != 0 || packet->len < 20)
-        return fail_completion(s, FAULT_PROTOCOL, packet);
+        return ipmi_fail_completion(s, FAULT_PROTOCOL, packet);
     s->channel.bmc_id = 0;
     for (int i = 0; i < 4; i++)
         s->channel.bmc_id |= (uint32_t)packet->data[i] << (8 * i);
@@ -307,11 +323,11 @@ static enum verdict check_activate(struct ipmi_session *s, const struct ipmi_pac
     case 0x85:
         return RESTART;
     case 0x86:
-        return fail_completion(s, FAULT_PRIVILEGE, packet);
+        return ipmi_fail_completion(s, FAULT_PRIVILEGE, packet);
     case 0xd4: /* the Xyratex HB-F8-SRAY, for any level but ADMINISTRATOR */
-        return fail_completion(s, FAULT_PRIVILEGE, packet);
+        return ipmi_fail_completion(s, FAULT_PRIVILEGE, packet);
     default:
-        return fail_completion(s, FAULT_PROTOCOL, packet);
+        return ipmi_fail_completion(s, FAULT_PROTOCOL, packet);
     }
     if (packet->len < 10)
         return ipmi_fail(s, FAULT_PROTOCOL);
@@ -331,14 +347,14 @@ static enum verdict check_activate(struct ipmi_session *s, const struct ipmi_pac
     if (packet->sequence != 0 && (off < 1 || off > 4))
         s->in_highest = packet->sequence - 1;
     s->channel.active = true;
-    s->open = true;
+    s->open = s->opened = true;
     return NEXT;
 }
 
 static enum verdict check_privilege(struct ipmi_session *s, const struct ipmi_packet *packet)
 {
     if (packet->completion != 0)
-        return fail_completion(s, FAULT_PRIVILEGE, packet);
+        return ipmi_fail_completion(s, FAULT_PRIVILEGE, packet);
     return NEXT;
 }
 
@@ -354,32 +370,6 @@ static enum verdict check_status(struct ipmi_session *s, const struct ipmi_packe
             return ipmi_fail(s, FAULT_POWERED_OFF);
     }
     return NEXT;
-}
-
-/* The one answer that counts. Which codes mean "surely not done" is the rule of docs/ipmi.md; a
- * code that is not in it may have come after the interrupt. */
-static enum verdict check_control(struct ipmi_session *s, const struct ipmi_packet *packet)
-{
-    uint8_t code = packet->completion;
-    s->have_completion = true;
-    s->completion = code;
-    s->failed_in = s->state;
-    s->outcome = OUTCOME_FAILED;
-    if (code == 0x00) {
-        s->outcome = OUTCOME_DELIVERED;
-        s->code = FAULT_NONE;
-    } else if (code == 0xc1 || code == 0xcc) {
-        s->code = FAULT_UNSUPPORTED;
-    } else if (code == 0xd4) {
-        s->code = FAULT_PRIVILEGE;
-    } else if (code == 0xc0 || code == 0xc2 || (code >= 0xc5 && code <= 0xcd) ||
-               (code >= 0xd3 && code <= 0xd6)) {
-        s->code = FAULT_REFUSED;
-    } else {
-        s->outcome = OUTCOME_UNKNOWN;
-        s->code = FAULT_COMPLETION_CODE;
-    }
-    return SETTLED;
 }
 
 static enum verdict check_close(struct ipmi_session *s, const struct ipmi_packet *packet)
@@ -411,11 +401,22 @@ static const struct ipmi_row table[IPMI_STATES] = {
                               IPMI_PACKET_MESSAGE, NET_FN_APP + 1, CMD_PRIVILEGE, IPMI_STATE_STATUS,
                               true, 0, FAIL},
     [IPMI_STATE_STATUS] = {"Get Chassis Status", build_status, check_status, IPMI_PACKET_MESSAGE,
-                           IPMI_CHASSIS + 1, CMD_CHASSIS_STATUS, IPMI_STATE_READY, true, 0, FAIL},
+                           IPMI_CHASSIS + 1, IPMI_CHASSIS_STATUS, IPMI_STATE_READY, true, 0, FAIL},
+    [IPMI_STATE_MARK] = {"Get SEL Entry (newest)", ipmi_build_mark, ipmi_check_mark,
+                         IPMI_PACKET_MESSAGE, IPMI_STORAGE + 1, IPMI_SEL_ENTRY, IPMI_STATE_READY,
+                         true, SEL_TRIES, NEXT},
     [IPMI_STATE_READY] = {.name = "ready", .idempotent = true},
-    [IPMI_STATE_CONTROL] = {"Chassis Control", NULL, check_control, IPMI_PACKET_MESSAGE,
+    [IPMI_STATE_CONTROL] = {"Chassis Control", NULL, ipmi_check_control, IPMI_PACKET_MESSAGE,
                             IPMI_CHASSIS + 1, IPMI_CHASSIS_CONTROL, IPMI_STATE_CLOSE, false, 1,
                             SETTLED},
+    [IPMI_STATE_PROBE] = {"Get Chassis Status (probe)", ipmi_build_probe, ipmi_check_probe,
+                          IPMI_PACKET_MESSAGE, IPMI_CHASSIS + 1, IPMI_CHASSIS_STATUS,
+                          IPMI_STATE_CLOSE, true, PROBE_TRIES, SETTLED},
+    [IPMI_STATE_SEL] = {"Get SEL Entry", ipmi_build_sel, ipmi_check_sel, IPMI_PACKET_MESSAGE,
+                        IPMI_STORAGE + 1, IPMI_SEL_ENTRY, IPMI_STATE_CLOSE, true, SEL_TRIES,
+                        SETTLED},
+    [IPMI_STATE_SEL_PAUSE] = {.name = "pause (SEL)", .idempotent = true},
+    [IPMI_STATE_HOLD] = {.name = "pause (busy)", .idempotent = true},
     [IPMI_STATE_CLOSE] = {"Close Session", build_close, check_close, IPMI_PACKET_MESSAGE,
                           NET_FN_APP + 1, CMD_CLOSE, IPMI_STATE_DONE, true, CLOSE_TRIES, NEXT},
     [IPMI_STATE_PAUSE] = {.name = "pause", .idempotent = true},

@@ -2,7 +2,6 @@
 /* What a session's end means, in a sentence for a tired operator: which BMC, what it did, whether
  * the interrupt was sent. */
 #include <stdio.h>
-#include "core/driver.h"
 #include "drivers/ipmi_session.h"
 
 static const char *completion_text(uint8_t completion)
@@ -119,8 +118,11 @@ static void explain_answer(const struct ipmi_session *s, const char *bmc, char *
         break;
     case FAULT_REFUSED:
         snprintf(text, size,
-                 "the BMC at %s refused the diagnostic interrupt: completion code %02Xh (%s)", bmc,
-                 code, words);
+                 s->control_sends > 1 ? "the BMC at %s refused the diagnostic interrupt each time "
+                                        "that it was sent, at last with completion code %02Xh (%s)"
+                                      : "the BMC at %s refused the diagnostic interrupt: "
+                                        "completion code %02Xh (%s)",
+                 bmc, code, words);
         break;
     case FAULT_PRIVILEGE:
         snprintf(text, size, "user %s may not act as %s on the BMC at %s (%s, code %02Xh); %s",
@@ -131,16 +133,124 @@ static void explain_answer(const struct ipmi_session *s, const char *bmc, char *
                  s->control_at != 0 ? "the interrupt was refused" : "no interrupt was sent");
         break;
     case FAULT_COMPLETION_CODE:
-        snprintf(text, size,
-                 "the BMC at %s answered the diagnostic interrupt with completion code %02Xh (%s): "
-                 "it may have been delivered; look at the machine before you send another",
-                 bmc, code, words);
+        snprintf(
+            text, size,
+            "the BMC at %s answered the diagnostic interrupt with completion code %02Xh (%s)%s: "
+            "it may have been delivered; look at the machine before you send another",
+            bmc, code, words,
+            s->sel.result == IPMI_SEL_INTERRUPT ? ", and its event log has recorded one" : "");
         break;
     default:
         snprintf(text, size,
                  "the BMC at %s answered %s against the specification%s; no interrupt was sent",
                  bmc, ipmi_state_name(s->failed_in), s->have_completion ? " or with an error" : "");
     }
+}
+
+/* The record of the SEL that told. */
+static unsigned record_of(const struct ipmi_sel *sel)
+{
+    for (unsigned i = sel->found_count; i > 0; i--) {
+        if (sel->found[i - 1].sensor_type == 0x13)
+            return sel->found[i - 1].id;
+    }
+    return sel->last;
+}
+
+static void explain_delivered(const struct ipmi_session *s, const char *bmc, char *text,
+                              size_t size)
+{
+    if (s->plan.probe)
+        snprintf(text, size, "the BMC at %s answers and knows user and password", bmc);
+    else if (!s->answered || s->completion != 0)
+        snprintf(text, size,
+                 "the BMC at %s has recorded the diagnostic interrupt in its event log (record "
+                 "%04Xh): it was delivered, and only the answer was lost",
+                 bmc, record_of(&s->sel));
+    else if (s->late)
+        snprintf(text, size,
+                 "the BMC at %s took the diagnostic interrupt; its answer came late, after %.1f s",
+                 bmc, (double)(s->control_answered_at - s->control_at) / 1e6);
+    else if (s->maybe)
+        snprintf(text, size,
+                 "the BMC at %s took the diagnostic interrupt when it was sent once more; the "
+                 "first one was not answered, and nothing showed that the BMC had seen it",
+                 bmc);
+    else if (s->control_sends > 1)
+        snprintf(text, size,
+                 "the BMC at %s took the diagnostic interrupt when it was sent for the %u. time; "
+                 "before that it was busy",
+                 bmc, s->control_sends);
+    else
+        snprintf(text, size, "the BMC at %s took the diagnostic interrupt", bmc);
+}
+
+/* What was sent, and what was heard of it. */
+static void say_sent(const struct ipmi_session *s, const char *bmc, char *text, size_t size)
+{
+    double seconds = (double)s->plan.answer / 1e6;
+    if (!s->maybe)
+        snprintf(text, size,
+                 "the interrupt was sent to the BMC at %s, which did not answer within %.1f s", bmc,
+                 seconds);
+    else if (s->control_sends < 2)
+        snprintf(
+            text, size,
+            "the interrupt was sent to the BMC at %s, which did not answer it; it could not be "
+            "sent once more (%s)",
+            bmc, fault_name(s->fail_code));
+    else if (s->answered)
+        snprintf(text, size,
+                 "the interrupt was sent to the BMC at %s, which did not answer it, and once more, "
+                 "which it refused with completion code %02Xh (%s)",
+                 bmc, s->completion, completion_text(s->completion));
+    else
+        snprintf(text, size,
+                 "the interrupt was sent to the BMC at %s twice, and neither was answered", bmc);
+}
+
+static const char *say_numbers(const struct ipmi_session *s)
+{
+    int32_t gap;
+    switch (ipmi_session_sequence(s, &gap)) {
+    case IPMI_SEQUENCE_NO_ANSWER_SEEN:
+        return "; when it was asked afterwards it had not answered it yet, so it was probably lost "
+               "on its way, or the BMC was still at it";
+    case IPMI_SEQUENCE_ANSWERED_LOST:
+        return "; its numbering shows that it did answer and that the answer was lost, so it has "
+               "seen "
+               "the interrupt";
+    case IPMI_SEQUENCE_AMBIGUOUS:
+        return "; it answers other things, and its numbering does not tell whether it answered "
+               "this";
+    case IPMI_SEQUENCE_DEAD:
+        return "; nor has it answered anything since";
+    default:
+        return "";
+    }
+}
+
+static const char *say_sel(const struct ipmi_session *s)
+{
+    switch (s->sel.result) {
+    case IPMI_SEL_OS_STOPPED:
+        return "; its event log shows that the operating system has stopped since";
+    case IPMI_SEL_NOTHING_NEW:
+        return "; its event log shows nothing of it";
+    case IPMI_SEL_UNREADABLE:
+        return "; its event log could not be read";
+    default:
+        return "";
+    }
+}
+
+static void explain_silence(const struct ipmi_session *s, const char *bmc, char *text, size_t size)
+{
+    char sent[FAULT_MESSAGE_MAX];
+    say_sent(s, bmc, sent, sizeof sent);
+    snprintf(text, size,
+             "%s%s%s: it may have been delivered; look at the machine before you send another",
+             sent, say_numbers(s), say_sel(s));
 }
 
 void ipmi_session_explain(const struct ipmi_session *session, char *text, size_t size)
@@ -150,10 +260,7 @@ void ipmi_session_explain(const struct ipmi_session *session, char *text, size_t
     name_bmc(s->plan.info, bmc, sizeof bmc);
     switch (s->code) {
     case FAULT_NONE:
-        snprintf(text, size,
-                 s->plan.probe ? "the BMC at %s answers and knows user and password"
-                               : "the BMC at %s took the diagnostic interrupt",
-                 bmc);
+        explain_delivered(s, bmc, text, size);
         break;
     case FAULT_PASSWORD:
         explain_password(s, bmc, text, size);
@@ -187,11 +294,7 @@ void ipmi_session_explain(const struct ipmi_session *session, char *text, size_t
                  "the BMC at %s says that the machine is powered off; no interrupt was sent", bmc);
         break;
     case FAULT_NO_ANSWER:
-        snprintf(
-            text, size,
-            "the interrupt was sent to the BMC at %s, which has not answered for %.1f s: it may "
-            "have been delivered; look at the machine before you send another",
-            bmc, (double)s->plan.answer / 1e6);
+        explain_silence(s, bmc, text, size);
         break;
     case FAULT_SYSTEM:
         snprintf(text, size, "the interrupt to the BMC at %s could not be sent, and was not", bmc);
@@ -199,33 +302,4 @@ void ipmi_session_explain(const struct ipmi_session *session, char *text, size_t
     default:
         explain_answer(s, bmc, text, size);
     }
-}
-
-void ipmi_session_evidence(const struct ipmi_session *session, struct action *action)
-{
-    char code[8];
-    unsigned ignored = 0;
-    for (int i = 0; i < IPMI_IGNORED_KINDS; i++)
-        ignored += session->ignored[i];
-    action_evidence(action, "protocol", json_string(session->channel.ipmi_1_5 ? "1.5" : "2.0"));
-    if (!session->channel.ipmi_1_5)
-        action_evidence(action, "cipher_suite", json_integer(session->channel.suite));
-    if (session->power == IPMI_POWER_UNCHECKED && session->control_at != 0)
-        action_evidence(action, "power", json_string("unchecked"));
-    else if (session->power != IPMI_POWER_UNCHECKED)
-        action_evidence(action, "power",
-                        json_string(session->power == IPMI_POWER_ON ? "on" : "off"));
-    if (session->have_completion) {
-        snprintf(code, sizeof code, "%02X", session->completion);
-        action_evidence(action, "completion_code", json_string(code));
-    }
-    if (session->control_answered_at != 0)
-        action_evidence(action, "answered_after_ms",
-                        json_integer((session->control_answered_at - session->control_at) / 1000));
-    if (session->open)
-        action_evidence(action, "session_closed", json_boolean(session->close_acked));
-    if (session->retransmissions > 0)
-        action_evidence(action, "retransmissions", json_integer(session->retransmissions));
-    if (ignored > 0)
-        action_evidence(action, "ignored_datagrams", json_integer(ignored));
 }

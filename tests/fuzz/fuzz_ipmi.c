@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Fuzzing: a session with a BMC that the bytes play. The first byte chooses version, suite and how
- * far the session goes by itself; then each step is a genuine answer, a damaged one, a forged one
- * (even with the session's own keys), time, go or abort. The rig's BMC reads all that leaves. */
+ * far the session goes by itself, the last one what the settings allow; then each step is a genuine
+ * answer, a damaged one, a forged one (even with the session's own keys), time, go or abort. The
+ * rig's BMC reads all that leaves. */
 #include <stdlib.h>
 #include <string.h>
+#include "drivers/ipmi_exchange.h"
 #include "unit/ipmi/rig.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -40,8 +42,19 @@ static size_t take_bytes(struct input *input, uint8_t *bytes, size_t max)
     return len;
 }
 
+static void set_options(struct rig *rig, uint8_t options)
+{
+    rig->plan.sel = (enum conf_sel)((options & 3) % 3);
+    rig->plan.resend = options & 4 ? CONF_RESEND_IF_UNSEEN : CONF_RESEND_NEVER;
+    rig->plan.retry_busy = (options & 8) != 0;
+    rig->plan.min_interval = options & 0x10 ? 500000 : 0;
+    rig->plan.no_sel = (options & 0x30) == 0x30;
+    rig->bmc.sel_records = (options & 0x40) != 0;
+    rig->bmc.control_busy = options & 0x80 ? 2 : 0;
+}
+
 /* How far it goes by itself. */
-static void begin(struct rig *rig, uint8_t choice)
+static void begin(struct rig *rig, uint8_t choice, uint8_t options)
 {
     static const enum ipmi_state states[2][8] = {
         {IPMI_STATE_AUTH_CAP, IPMI_STATE_OPEN, IPMI_STATE_RAKP_1, IPMI_STATE_RAKP_3,
@@ -56,7 +69,8 @@ static void begin(struct rig *rig, uint8_t choice)
         rig->bmc.auth_types = 1u << BMC_PASSWORD | 1u << BMC_NONE;
     rig->plan.skip_auth_cap = (choice & 8) && !old;
     rig->plan.probe = (choice & 16) && state < IPMI_STATE_READY;
-    rig->control_delay = 5000000;
+    rig->control_delay = options & 0x20 ? 12000000 : 5000000; /* late, or not */
+    set_options(rig, options);
     rig_begin(rig);
     if (state > IPMI_STATE_READY) {
         rig_run_to(rig, IPMI_STATE_READY);
@@ -92,6 +106,12 @@ static void give_message(struct rig *rig, struct input *input)
                               .completion = take(input),
                               .data = data};
     reply.len = take_bytes(input, data, sizeof data);
+    if (flags & 4) { /* an answer to what is asked */
+        reply.net_fn = ipmi_row(rig->session.state)->net_fn;
+        reply.cmd = ipmi_row(rig->session.state)->cmd;
+    }
+    if (flags & 8) /* to the Chassis Control */
+        reply.number = rig->session.control_number;
     memcpy(session.k1, channel->integrity_key, 32);
     memcpy(session.k2, channel->confidentiality_key, 32);
     uint32_t id = channel->ipmi_1_5 ? channel->bmc_id : channel->console_id;
@@ -151,15 +171,19 @@ static void step(struct rig *rig, struct input *input)
 static void check(const struct rig *rig)
 {
     const struct ipmi_session *s = &rig->session;
-    require(rig->controls <= 1);
+    unsigned allowed = 1 + (s->plan.resend == CONF_RESEND_IF_UNSEEN) + 16 * s->plan.retry_busy;
+    require(rig->controls <= allowed);
+    require(rig->controls == s->control_sends);
     require(!s->plan.probe || rig->controls == 0);
-    require((s->control_at != 0) == (rig->controls == 1));
-    require(s->state != IPMI_STATE_CONTROL || rig->controls == 1);
-    require(s->outcome != OUTCOME_DELIVERED || s->plan.probe || rig->controls == 1);
-    require(s->outcome != OUTCOME_UNKNOWN || rig->controls == 1);
-    /* What was sent and is "surely not done" was refused by an answer. */
+    require((s->control_at != 0) == (rig->controls > 0));
+    require(s->state != IPMI_STATE_CONTROL || rig->controls > 0);
+    require(s->outcome != OUTCOME_DELIVERED || s->plan.probe || rig->controls > 0);
+    require(s->outcome != OUTCOME_UNKNOWN || rig->controls > 0);
+    /* What was sent and is "surely not done" was refused by an answer; and a second one, behind one
+     * that was not answered, makes that one no better. */
     require(s->outcome != OUTCOME_FAILED || rig->controls == 0 ||
-            (s->have_completion && s->failed_in == IPMI_STATE_CONTROL));
+            (s->have_completion && s->failed_in == IPMI_STATE_CONTROL && !s->maybe));
+    require(s->sel.read <= IPMI_SEL_READ_MAX && s->sel.found_count <= IPMI_SEL_FOUND_MAX);
     require(s->state != IPMI_STATE_DONE || s->outcome != OUTCOME_NONE);
     require((ipmi_session_deadline(s) == INT64_MAX) == (s->state == IPMI_STATE_DONE));
 }
@@ -173,7 +197,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!ready)
         ready = rig_setup(NULL) == 0;
     require(ready);
-    begin(&rig, take(&input));
+    begin(&rig, take(&input), size > 1 ? data[size - 1] : 0);
     check(&rig);
     for (int i = 0; i < STEPS_MAX && input.left > 0; i++) {
         step(&rig, &input);

@@ -11,8 +11,19 @@ EXTRA_DIST += \
 	tests/replay/bmc_1_5.txt \
 	tests/replay/bmc_answer_lost.txt \
 	tests/replay/bmc_answers_lost.txt \
+	tests/replay/bmc_busy.txt \
 	tests/replay/bmc_d5.txt \
+	tests/replay/bmc_late.txt \
+	tests/replay/bmc_no_sel.txt \
 	tests/replay/bmc_powered_off.txt \
+	tests/replay/bmc_probe_lost.txt \
+	tests/replay/bmc_request_lost.txt \
+	tests/replay/bmc_request_lost_1_5.txt \
+	tests/replay/bmc_resent.txt \
+	tests/replay/bmc_resent_1_5.txt \
+	tests/replay/bmc_sel.txt \
+	tests/replay/bmc_sel_1_5.txt \
+	tests/replay/bmc_sel_nothing.txt \
 	tests/replay/bmc_suite_17.txt \
 	tests/replay/bmc_suite_3.txt \
 	tests/replay/bmc_unknown_user.txt \
@@ -22,6 +33,8 @@ EXTRA_DIST += \
 	tests/replay/sim_powered_off.txt \
 	tests/replay/sim_powered_off_1_5.txt \
 	tests/replay/sim_probe.txt \
+	tests/replay/sim_sel.txt \
+	tests/replay/sim_sel_1_5.txt \
 	tests/replay/sim_suite_3.txt \
 	tests/replay/sim_unknown_user.txt \
 	tests/replay/sim_unknown_user_1_5.txt \

@@ -50,6 +50,8 @@ record sim_wrong_password_1_5.txt "$port" "$sim" version=1.5 password=wrong seed
     retransmit=100000
 record sim_unknown_user.txt "$port" "$sim" suites=3 user=nobody seed=7
 record sim_unknown_user_1_5.txt "$port" "$sim" version=1.5 user=nobody seed=8
+record sim_sel.txt "$port" "$sim" suites=3 seed=22 sel=1
+record sim_sel_1_5.txt "$port" "$sim" version=1.5 seed=23 sel=1
 ipmitool -I lanplus -C 3 -H 127.0.0.1 -p "$port" -U admin -P secret chassis power off >/dev/null
 record sim_powered_off.txt "$port" "$sim" suites=3 seed=9
 record sim_powered_off_1_5.txt "$port" "$sim" version=1.5 seed=10
@@ -79,6 +81,35 @@ bmcsim "reset all"
 bmcsim "set all lose_response any:3"
 record bmc_answers_lost.txt "$port" "$sim, lose_response any:3" suites=17 seed=20 \
     retransmit=100000
+bmcsim "reset all"
+# The silence: what is recorded is the probe, the SEL, the second interrupt.
+bmcsim "set all sel off"
+silent() { # FILE KIND_OF_LOSS NAME=VALUE ...
+    file=$1 loss=$2
+    shift 2
+    bmcsim "set all $loss control:1"
+    record "$file" "$port" "$sim, $loss control:1" answer=300000 retransmit=100000 "$@"
+}
+silent bmc_request_lost.txt lose_request suites=17 seed=24
+silent bmc_request_lost_1_5.txt lose_request version=1.5 seed=25
+silent bmc_no_sel.txt lose_response suites=17 seed=26 sel=1
+silent bmc_resent.txt lose_request suites=17 seed=27 sel=1 resend=1
+silent bmc_resent_1_5.txt lose_request version=1.5 seed=28 resend=1
+bmcsim "set all sel on"
+bmcsim "sel all 4 1"
+silent bmc_sel.txt lose_response suites=17 seed=29 sel=1
+silent bmc_sel_1_5.txt lose_response version=1.5 seed=30 sel=1
+silent bmc_sel_nothing.txt lose_request suites=3 seed=31 sel=1
+bmcsim "set all lose_probe_request 1"
+silent bmc_probe_lost.txt lose_response suites=17 seed=32
+bmcsim "reset all"
+bmcsim "set all control_delay_ms 350"
+bmcsim "set all control_blocks on"
+record bmc_late.txt "$port" "$sim, control_delay_ms 350, blocks" suites=17 seed=33 answer=300000 \
+    retransmit=100000
+bmcsim "reset all"
+bmcsim "set all completion c0"
+record bmc_busy.txt "$port" "$sim, completion c0" suites=17 seed=34 timeout=3000000 retry_busy=1
 bmcsim "reset all"
 bmcsim "set all power off"
 record bmc_powered_off.txt "$port" "$sim, power off" suites=17 seed=21

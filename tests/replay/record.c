@@ -2,7 +2,8 @@
 /* Records one session with a BMC on loopback:
  *     record ADDRESS PORT [NAME=VALUE ...] > FILE
  * The names are those of the file's header (recording.c): note, user, password, version, suites,
- * privilege, probe, seed, timeout, answer, retransmit. Without probe=1 it injects. */
+ * privilege, probe, seed, timeout, answer, retransmit, sel, resend, retry_busy. Without probe=1 it
+ * injects. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>

@@ -81,6 +81,12 @@ int recording_set(struct recording *r, const char *name, const char *value)
         r->answer = number;
     else if (strcmp(name, "retransmit") == 0)
         r->retransmit = number;
+    else if (strcmp(name, "sel") == 0)
+        r->sel = number != 0;
+    else if (strcmp(name, "resend") == 0)
+        r->resend = number != 0;
+    else if (strcmp(name, "retry_busy") == 0)
+        r->retry_busy = number != 0;
     else
         return -1;
     return 0;
@@ -99,6 +105,8 @@ static void write_header(const struct recording *r, FILE *file)
     fprintf(file, "privilege %u\nprobe %d\nseed %" PRIu64 "\n", r->privilege, r->probe, r->seed);
     fprintf(file, "timeout %" PRId64 "\nanswer %" PRId64 "\nretransmit %" PRId64 "\n", r->timeout,
             r->answer, r->retransmit);
+    if (r->sel || r->resend || r->retry_busy)
+        fprintf(file, "sel %d\nresend %d\nretry_busy %d\n", r->sel, r->resend, r->retry_busy);
     fprintf(file, "outcome %s\ncode %s\n", r->outcome, r->code);
 }
 
@@ -190,6 +198,9 @@ void recording_plan(const struct recording *r, struct ipmi_info *ret_info,
         .timeout = r->timeout,
         .answer = r->answer,
         .retransmit = r->retransmit,
+        .sel = r->sel ? CONF_SEL_SILENCE : CONF_SEL_NEVER,
+        .resend = r->resend ? CONF_RESEND_IF_UNSEEN : CONF_RESEND_NEVER,
+        .retry_busy = r->retry_busy,
         .random = recording_random,
     };
 }

@@ -24,6 +24,7 @@ struct recording {
     unsigned privilege;
     uint64_t seed;
     int64_t timeout, answer, retransmit;
+    bool sel, resend, retry_busy; /* 0 where the file does not say: as before there were any */
     char outcome[16], code[32]; /* as action_outcome_name() and fault_name() tell them */
     unsigned count;
     struct recording_line lines[RECORDING_LINES_MAX];

@@ -163,6 +163,18 @@ class Sim:
         """How many NMIs this BMC has executed."""
         return self.counters(address)["nmi"]
 
+    def executions(self, address=None):
+        """When this BMC executed its last NMIs, in seconds of the wall clock."""
+        return self.control(f"executions {address or self.first}")["at"]
+
+    def sel(self, address=None):
+        """The records of this BMC's System Event Log: id, sensor_type, offset, time."""
+        return self.control(f"sel_list {address or self.first}")
+
+    def sel_add(self, address, sensor_type, offset):
+        """address may be "all"."""
+        self.control(f"sel {address} {sensor_type} {offset}")
+
     def set(self, address, key, value):
         """address may be "all"."""
         self.control(f"set {address} {key} {value}")

@@ -20,3 +20,7 @@ EXTRA_DIST += tests/system/test_http_guards.py tests/system/test_contract_nova.p
 TESTS += tests/system/test_hostile_proxy.py tests/system/test_misdeeds.py
 EXTRA_DIST += tests/system/test_hostile_proxy.py tests/system/test_misdeeds.py \
 	tests/system/hostile_proxy.py
+
+# Silence after the interrupt.
+TESTS += tests/system/test_ipmi_silence.py
+EXTRA_DIST += tests/system/test_ipmi_silence.py

@@ -63,6 +63,7 @@ class Nova(lab.TestCase):
 
     def test_unknown(self):
         self.sim.set(self.sim.address(0), "lose_response", "control:9")
+        self.sim.set(self.sim.address(0), "sel", "off")
         nmid = self.nmid([self.node("n1", 0)],
                          ipmi={"timeout_ms": 3000, "answer_ms": 500, "retransmit_ms": 200})
         answer = self.act(nmid, "n1")

@@ -172,6 +172,51 @@ class Interop(ToolCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual((sim.count("::1"), sim.count()), (1, 0))
 
+    def test_the_event_log(self):
+        """The record of the interrupt, as ipmitool and FreeIPMI read it."""
+        sim = self.bmcsim("--set", "sel_records=both")
+        for how in ("lan", "17"):
+            with self.subTest(how):
+                self.assertIn("no entries", self.ipmitool(sim, how, "sel", "list").stderr)
+                self.inject(f"ipmitool {how}", sim)
+                for command in ("list", "elist"):
+                    lines = self.ipmitool(sim, how, "sel", command).stdout.splitlines()
+                    self.assertEqual(len(lines), 2, lines)
+                    self.assertRegex(lines[0], "1 .*Critical Interrupt.*NMI/Diag Interrupt.*Assert")
+                    self.assertRegex(lines[1], "2 .*OS Critical Stop.*Run-time critical stop")
+                sim.sel_add("all", 0x1D, 7)
+                done = self.freeipmi("ipmi-sel", sim, how, "--ignore-sdr-cache")
+                self.assertRegex(done.stdout, "1 .*Critical Interrupt.*Diagnostic Interrupt")
+                self.assertRegex(done.stdout, "3 .*System Boot Initiated.*System Restart")
+                self.ipmitool(sim, how, "sel", "clear")
+        sim.set("all", "sel_records", "none")
+        self.inject("ipmitool 17", sim)
+        self.assertIn("no entries", self.ipmitool(sim, "17", "sel", "list").stderr)
+        sim.set("all", "sel", "off")
+        self.assertIn("Invalid command", self.ipmitool(sim, "17", "sel", "info").stderr)
+
+    def test_the_event_log_keeps_the_newest_and_reads_in_parts(self):
+        sim = self.bmcsim()
+        for number in range(20):
+            sim.sel_add("all", *((0x13, 0) if number == 19 else (4, 2)))
+        kept = sim.sel()
+        self.assertEqual([record["id"] for record in kept], list(range(5, 21)))
+        self.assertEqual([record["sensor_type"] for record in kept], [4] * 15 + [0x13])
+        def entry(*request):
+            done = self.ipmitool(sim, "17", "raw", "0x0a", "0x43", *map(str, request))
+            return bytes.fromhex(done.stdout) if done.stdout.strip() else done.stderr
+        self.assertEqual(entry(0, 0, 0, 0, 0, 2), bytes([6, 0, 5, 0]))
+        self.assertEqual(entry(0, 0, 255, 255, 0, 2), bytes([255, 255, 20, 0]))
+        self.assertIn("not found", entry(0, 0, 4, 0, 0, 255))
+        self.assertIn("rsp=0xc5", entry(0, 0, 5, 0, 10, 4))
+        reserve = self.ipmitool(sim, "17", "raw", "0x0a", "0x42").stdout.split()
+        reserved = ["0x" + byte for byte in reserve]
+        self.assertEqual(entry(*reserved, 255, 255, 10, 4), bytes([255, 255, 0x13, 0x13, 0x6f, 0]))
+        sim.sel_add("all", 0x20, 1)  # cancels the reservation
+        self.assertIn("rsp=0xc5", entry(*reserved, 255, 255, 10, 4))
+        sim.control("sel_clear all")
+        self.assertIn("not found", entry(0, 0, 255, 255, 0, 255))
+
     def test_session_limit(self):
         sim = self.bmcsim("--set", "session_limit=0")
         for tool in ("ipmitool 17", "ipmi-chassis 3", "ipmi-chassis lan"):
@@ -308,6 +353,83 @@ class Switches(ToolCase):
         self.assertGreater(sent, 0)
         lab.wait_for(lambda: sim.count() == sent, 10, "the late execution")
 
+        at = sim.executions()
+        self.assertEqual(len(at), sent)
+        self.assertEqual(at, sorted(at))
+        log = sim.sel()
+        self.assertEqual([record["sensor_type"] for record in log], [0x13] * sent)
+
+    def test_the_event_log_gets_its_record_late(self):
+        sim = self.bmcsim("--set", "sel_delay_ms=300")
+        self.inject("ipmitool 17", sim)
+        executed = sim.executions()[0]
+        lab.wait_for(lambda: sim.sel(), 10, "the record")
+        self.assertGreaterEqual(time.time() - executed, 0.3)
+
+    def test_lost_probes(self):
+        """In one session: status, interrupt, status, status. ipmitool asks again after 1 s."""
+        commands = self.unique("commands")
+        commands.write_text("chassis status\nchassis power diag\n" + "chassis status\n" * 2)
+        for key, value, asked in (("lose_probe_request", "1", 4), ("lose_probe_response", "2", 4),
+                                  ("lose_probe_request", "1,3", 5)):
+            with self.subTest(key, value=value):
+                sim = self.bmcsim("--set", f"{key}={value}", "--trace")
+                done = self.ipmitool(sim, "17", "exec", str(commands), extra=("-N", "1"))
+                self.assertEqual(done.stdout.count("System Power"), 3, done.stderr)
+                log = sim.process.err()
+                self.assertEqual(log.count("in status"), asked, log)
+                self.assertEqual(log.count("in status, lost") + log.count("answer to status lost"),
+                                 asked - 3, log)
+                self.assertEqual(sim.count(), 1)
+
+    def test_a_control_that_ends_its_session(self):
+        sim = self.bmcsim("--set", "control_drops_session=on")
+        self.inject("ipmitool 17", sim, extra=("-N", "1", "-R", "1"))
+        counters = sim.counters()
+        self.assertGreaterEqual(counters["nmi"], 1)
+        self.assertEqual(counters["sessions_closed"] + counters["sessions_active"], 0)
+
+    def test_jitter(self):
+        sim = self.bmcsim("--set", "jitter_ms=20")
+        late = [self.ask(sim, more=0.001)[0][0] for _ in range(40)]
+        self.assertGreater(max(late), 0.015)
+        self.assertLess(min(late), 0.015)
+
+    def ping_tags(self, sim, count):
+        """That many pings at once -> the tags of the pongs, as they come."""
+        tags = []
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.bind(("127.0.0.1", 0))
+            client.settimeout(0.3)
+            for tag in range(count):
+                client.sendto(bytes.fromhex(f"0600ff06000011be80{tag:02x}0000"),
+                              (sim.first, sim.port))
+            try:
+                while True:
+                    tags.append(client.recv(100)[9])
+            except TimeoutError:
+                return tags
+
+    def test_reorder(self):
+        """It repeats with the seed; nothing is lost but what waits for a next datagram."""
+        runs = []
+        for seed in (7, 7, 8):
+            sim = self.bmcsim("--seed", seed, "--set", "reorder=30", "--set", "reorder_ms=0")
+            runs.append(self.ping_tags(sim, 60))
+        self.assertEqual(runs[0], runs[1])
+        self.assertNotEqual(runs[0], runs[2])
+        for tags in runs:
+            self.assertNotEqual(tags, sorted(tags))
+            self.assertEqual(len(set(tags)), len(tags))
+            self.assertGreaterEqual(len(tags), 58)  # one may be held each way
+            self.assertLessEqual(max(abs(place - tag) for place, tag in enumerate(tags)), 5, tags)
+
+    def test_a_datagram_that_nothing_overtakes_comes_late(self):
+        sim = self.bmcsim("--set", "reorder=100", "--set", "reorder_ms=100")
+        came = self.ask(sim)
+        self.assertEqual(len(came), 1)
+        self.assertGreaterEqual(came[0][0], 0.2)  # held 100 ms each way
+
     def test_control_socket(self):
         sim = self.bmcsim("--count", 3)
         self.assertEqual(set(sim.control("counts")), {sim.address(i) for i in range(3)})
@@ -317,7 +439,9 @@ class Switches(ToolCase):
         sim.control("zero all")
         self.assertEqual(sim.count(), 0)
         for line in ("count 127.1.0.9", "set all power maybe", "set all nonsense 1", "nonsense", "",
-                     "set 10.0.0.1 power on", "set all suites 3,99", "set all lose_request x:1"):
+                     "set 10.0.0.1 power on", "set all suites 3,99", "set all lose_request x:1",
+                     "set all lose_probe_request 0", "set all sel_records all", "sel all 1",
+                     "sel all 1 256", "sel all x 1", "sel_list all", "executions 127.1.0.9"):
             with self.subTest(line), self.assertRaises(AssertionError):
                 sim.control(line)
         self.assertTrue(sim.control("quit")["ok"])

@@ -15,7 +15,8 @@ VERSIONS = {"17": {"ipmi_cipher_suite": 17}, "3": {"ipmi_cipher_suite": 3},
 ANSWER_MS = 500
 EXECUTE_MS = (100, 400, 700)
 KINDS = ("any", "auth_cap", "open", "rakp1", "rakp3", "challenge", "activate", "privilege",
-         "status", "control", "close")
+         "status", "control", "close", "sel")
+SEL_MS = 300
 # {key: (chance, values)}
 MISDEEDS = {
     **{key: (0.3, ("on",)) for key in
@@ -32,6 +33,13 @@ MISDEEDS = {
     "execute_delay_ms": (0.15, EXECUTE_MS), "session_limit": (0.15, (0, 1)),
     "completion": (0.3, ("00", "C0", "C1", "C3", "CC", "CE", "D4", "D5", "FF")),
     "status_completion": (0.1, ("C1", "D4", "FF")), "privilege_completion": (0.05, ("81", "D4")),
+    "lose_probe_request": (0.1, ("1", "2", "all")),
+    "lose_probe_response": (0.1, ("1", "1,2", "all")),
+    "reorder": (0.15, (20, 60)), "jitter_ms": (0.15, (5, 50)),
+    "control_drops_session": (0.1, ("on",)), "sel": (0.1, ("off",)),
+    "sel_records": (0.3, ("os", "both", "none", "noise")), "sel_delay_ms": (0.1, (SEL_MS,)),
+    "sel_full": (0.1, ("on",)), "sel_refuses_late": (0.3, ("on",)),
+    "sel_completion": (0.1, ("CB", "CE", "D4", "FF")),
     "power": (0.05, ("off",)), "blackhole": (0.03, ("on",)),
 }
 # Codes after which a BMC may have executed all the same: it would lie with another.
@@ -58,6 +66,9 @@ class Misdeeds(lab.TestCase):
             mix["completion_executes"] = "on"
         for key, value in mix.items():
             self.sim.set(address, key, value)
+        self.sim.set(address, "reorder_ms", 200)
+        if self.random.random() < 0.3:  # an interrupt of an earlier day
+            self.sim.sel_add(address, 0x13, 0)
         return mix
 
     def inject_all(self, nmid):
@@ -74,7 +85,7 @@ class Misdeeds(lab.TestCase):
 
     def wait_for_executions(self):
         """bmcsim does what is late in the order of its time: this pong is behind all executions."""
-        self.sim.set(self.clock, "delay_ms", max(EXECUTE_MS) + 10)
+        self.sim.set(self.clock, "delay_ms", max(EXECUTE_MS) + SEL_MS + 300)
         self.assertIsNotNone(lab.ping(self.clock, self.sim.port, 10))
 
     def check(self, address, mix, action):
@@ -92,7 +103,9 @@ class Misdeeds(lab.TestCase):
             self.assertEqual(outcome, "unknown")
             self.assertIn(code, ("no-answer", "completion-code"))
             self.assertIsNotNone(action["sent_at"])
-        if action["sent_at"] is not None and code != "no-answer":
+        if outcome == "delivered" and "completion_code" not in action["evidence"]:
+            self.assertEqual(action["evidence"]["sel"], "interrupt-recorded")
+        elif action["sent_at"] is not None and code != "no-answer":
             # What nmid takes for the BMC's word is that, whatever else tells another code.
             said = mix.get("completion", "00")
             if mix.get("power") == "off" and (said == "00" or "completion_executes" in mix):
@@ -102,7 +115,8 @@ class Misdeeds(lab.TestCase):
     def test_one_chassis_control_and_the_truth(self):
         nmid = self.nmid([lab.node(name, self.sim, address, **VERSIONS[self.versions[name]])
                           for name, address in self.addresses.items()],
-                         ipmi={"timeout_ms": 2500, "answer_ms": ANSWER_MS, "retransmit_ms": 80})
+                         ipmi={"timeout_ms": 2500, "answer_ms": ANSWER_MS, "retransmit_ms": 80,
+                               "auth_pause_s": 0})
         tally, outcomes = collections.Counter(), collections.Counter()
         for number in range(ROUNDS):
             self.sim.control("reset all")

@@ -103,11 +103,17 @@ tests_unit_test_engine_journal_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
 
 # IPMI sessions, in memory and virtual time with a BMC of the tests' own; recordings; the sockets.
 check_PROGRAMS += tests/unit/test_ipmi_codec tests/unit/test_ipmi_explain \
-	tests/unit/test_ipmi_hostile tests/unit/test_ipmi_interrupt tests/unit/test_ipmi_net \
-	tests/unit/test_ipmi_replay tests/unit/test_ipmi_session
+	tests/unit/test_ipmi_flight tests/unit/test_ipmi_hostile \
+	tests/unit/test_ipmi_interrupt tests/unit/test_ipmi_net \
+	tests/unit/test_ipmi_memory tests/unit/test_ipmi_replay tests/unit/test_ipmi_resend \
+	tests/unit/test_ipmi_sel \
+	tests/unit/test_ipmi_session tests/unit/test_ipmi_silence
 TESTS += tests/unit/test_ipmi_codec tests/unit/test_ipmi_explain \
-	tests/unit/test_ipmi_hostile tests/unit/test_ipmi_interrupt tests/unit/test_ipmi_net \
-	tests/unit/test_ipmi_replay tests/unit/test_ipmi_session
+	tests/unit/test_ipmi_flight tests/unit/test_ipmi_hostile \
+	tests/unit/test_ipmi_interrupt tests/unit/test_ipmi_net \
+	tests/unit/test_ipmi_memory tests/unit/test_ipmi_replay tests/unit/test_ipmi_resend \
+	tests/unit/test_ipmi_sel \
+	tests/unit/test_ipmi_session tests/unit/test_ipmi_silence
 IPMI_RIG = tests/unit/ipmi/bmc.c tests/unit/ipmi/bmc.h \
 	tests/unit/ipmi/crypt.c tests/unit/ipmi/crypt.h \
 	tests/unit/ipmi/rig.c tests/unit/ipmi/rig.h \
@@ -137,3 +143,19 @@ tests_unit_test_ipmi_replay_LDADD = $(IPMI_RIG_LIBS)
 tests_unit_test_ipmi_session_SOURCES = tests/unit/test_ipmi_session.c $(IPMI_RIG)
 tests_unit_test_ipmi_session_CPPFLAGS = $(IPMI_RIG_CPPFLAGS)
 tests_unit_test_ipmi_session_LDADD = $(IPMI_RIG_LIBS)
+tests_unit_test_ipmi_flight_SOURCES = tests/unit/test_ipmi_flight.c tests/unit/ipmi/flight_lab.c \
+	tests/unit/ipmi/flight_lab.h $(IPMI_RIG)
+tests_unit_test_ipmi_flight_CPPFLAGS = $(IPMI_RIG_CPPFLAGS)
+tests_unit_test_ipmi_flight_LDADD = $(IPMI_RIG_LIBS)
+tests_unit_test_ipmi_memory_SOURCES = tests/unit/test_ipmi_memory.c $(IPMI_RIG)
+tests_unit_test_ipmi_memory_CPPFLAGS = $(IPMI_RIG_CPPFLAGS)
+tests_unit_test_ipmi_memory_LDADD = $(IPMI_RIG_LIBS)
+tests_unit_test_ipmi_resend_SOURCES = tests/unit/test_ipmi_resend.c $(IPMI_RIG)
+tests_unit_test_ipmi_resend_CPPFLAGS = $(IPMI_RIG_CPPFLAGS)
+tests_unit_test_ipmi_resend_LDADD = $(IPMI_RIG_LIBS)
+tests_unit_test_ipmi_sel_SOURCES = tests/unit/test_ipmi_sel.c $(IPMI_RIG)
+tests_unit_test_ipmi_sel_CPPFLAGS = $(IPMI_RIG_CPPFLAGS)
+tests_unit_test_ipmi_sel_LDADD = $(IPMI_RIG_LIBS)
+tests_unit_test_ipmi_silence_SOURCES = tests/unit/test_ipmi_silence.c $(IPMI_RIG)
+tests_unit_test_ipmi_silence_CPPFLAGS = $(IPMI_RIG_CPPFLAGS)
+tests_unit_test_ipmi_silence_LDADD = $(IPMI_RIG_LIBS)

@@ -37,6 +37,10 @@ static void test_defaults(void **state)
     assert_int_equal(conf->ipmi.answer_ms, 10000);
     assert_int_equal(conf->ipmi.retransmit_ms, 1000);
     assert_int_equal(conf->ipmi.min_interval_ms, 0);
+    assert_int_equal(conf->ipmi.auth_pause_s, 300);
+    assert_int_equal(conf->ipmi.resend, CONF_RESEND_NEVER);
+    assert_int_equal(conf->ipmi.sel, CONF_SEL_SILENCE);
+    assert_false(conf->ipmi.retry_busy);
     assert_int_equal(conf->limits.connections, 1024);
     assert_int_equal(conf->limits.connections_per_address, 64);
     assert_int_equal(conf->limits.header_bytes, 16384);
@@ -57,8 +61,9 @@ static void test_every_key(void **state)
                        "state_dir = \"/srv/x\"; auth = { strategy = \"none\"; };\n"
                        "hold_off_s = 150;\n"
                        "ipmi = { window = 1; timeout_ms = 1000; answer_ms = 100;\n"
-                       " retransmit_ms = 50; min_interval_ms = 7; resend = \"never\";\n"
-                       " retry_busy = false; };\n"
+                       " retransmit_ms = 50; min_interval_ms = 7; auth_pause_s = 0;\n"
+                       " resend = \"if-unseen\"; retry_busy = true; sel_evidence = \"always\"; "
+                       "};\n"
                        "limits = { connections = 1; connections_per_address = 2;\n"
                        " header_bytes = 1024; body_bytes = 1025; request_s = 3; idle_s = 4;\n"
                        " history = 5; queue = 6; };\n" NODE(UUID_A, "a") "# the end"),
@@ -82,6 +87,10 @@ static void test_every_key(void **state)
     assert_int_equal(conf->ipmi.answer_ms, 100);
     assert_int_equal(conf->ipmi.retransmit_ms, 50);
     assert_int_equal(conf->ipmi.min_interval_ms, 7);
+    assert_int_equal(conf->ipmi.auth_pause_s, 0);
+    assert_int_equal(conf->ipmi.resend, CONF_RESEND_IF_UNSEEN);
+    assert_int_equal(conf->ipmi.sel, CONF_SEL_ALWAYS);
+    assert_true(conf->ipmi.retry_busy);
     assert_int_equal(conf->limits.connections, 1);
     assert_int_equal(conf->limits.body_bytes, 1025);
     assert_int_equal(conf->limits.queue, 6);
@@ -131,12 +140,13 @@ static void test_complaints(void **state)
          "(5000)"},
         {"ipmi = { retransmit_ms = 49; };",
          "nmid.conf:1: ipmi.retransmit_ms: expected a decimal integer from 50 to 60000"},
-        {"ipmi = { resend = \"if-unseen\"; };",
-         "nmid.conf:1: ipmi.resend: \"if-unseen\" is not supported in this version: expected "
-         "\"never\""},
-        {"ipmi = { resend = \"always\"; };", "nmid.conf:1: ipmi.resend: expected \"never\""},
-        {"ipmi = { retry_busy = true; };",
-         "nmid.conf:1: ipmi.retry_busy: true is not supported in this version: expected false"},
+        {"ipmi = { resend = \"always\"; };",
+         "nmid.conf:1: ipmi.resend: expected \"never\" or \"if-unseen\""},
+        {"ipmi = { resend = true; };", "nmid.conf:1: ipmi.resend: expected a string (in double quotes)"},
+        {"ipmi = { sel_evidence = \"sometimes\"; };",
+         "nmid.conf:1: ipmi.sel_evidence: expected \"never\", \"silence\" or \"always\""},
+        {"ipmi = { auth_pause_s = 86401; };",
+         "nmid.conf:1: ipmi.auth_pause_s: expected a decimal integer from 0 to 86400"},
         {"ipmi = { retry_busy = 0; };", "nmid.conf:1: ipmi.retry_busy: expected true or false"},
         {"limits = { connections = 0; };",
          "nmid.conf:1: limits.connections: expected a decimal integer from 1 to 65536"},

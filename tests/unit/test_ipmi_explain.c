@@ -178,10 +178,6 @@ static void test_rest(void **state)
     run();
     assert_says("powered off");
     begin(false);
-    rig.mute = IPMI_STATE_CONTROL;
-    run();
-    assert_says("may have been delivered");
-    begin(false);
     rig.bmc.rakp_2_status = 0x12;
     run();
     assert_says("RAKP Message 1");
@@ -192,6 +188,128 @@ static void test_rest(void **state)
     explain();
     assert_says("time ran out");
     rig_free(&rig);
+}
+
+static bool lose_control(struct rig *r, const struct bmc_request *request)
+{
+    (void)r;
+    return bmc_is_control(request);
+}
+
+static bool lose_first_control(struct rig *r, const struct bmc_request *request)
+{
+    return bmc_is_control(request) && r->controls == 1;
+}
+
+static void assert_warns(const char *words)
+{
+    assert_says(words);
+    assert_says("may have been delivered; look at the machine before you send another");
+}
+
+static void test_silence(void **state)
+{
+    (void)state;
+    begin(false);
+    rig.lose = lose_control;
+    run();
+    assert_warns("had not answered it yet");
+    begin(false);
+    rig.lose_answer = lose_control;
+    run();
+    assert_warns("it did answer and that the answer was lost");
+    begin(false);
+    rig_begin(&rig);
+    rig_run_to(&rig, IPMI_STATE_READY);
+    rig.deaf = true;
+    rig_finish(&rig);
+    explain();
+    assert_warns("nor has it answered anything since");
+    rig.session.numbers.verdict = IPMI_SEQUENCE_AMBIGUOUS;
+    explain();
+    assert_warns("does not tell whether it answered");
+    rig_free(&rig);
+}
+
+static void test_sel(void **state)
+{
+    (void)state;
+    begin(false);
+    rig.plan.sel = CONF_SEL_SILENCE;
+    rig.bmc.sel_records = true;
+    rig.lose_answer = lose_control;
+    run();
+    assert_says("has recorded the diagnostic interrupt in its event log (record 0011h)");
+    assert_says("it was delivered, and only the answer was lost");
+    begin(false);
+    rig.plan.sel = CONF_SEL_SILENCE;
+    rig.lose = lose_control;
+    run();
+    assert_warns("its event log shows nothing of it");
+    rig.session.sel.result = IPMI_SEL_OS_STOPPED;
+    explain();
+    assert_warns("the operating system has stopped since");
+    rig.session.sel.result = IPMI_SEL_UNREADABLE;
+    explain();
+    assert_warns("could not be read");
+    begin(false);
+    rig.plan.sel = CONF_SEL_ALWAYS;
+    rig.bmc.control_completion = 0xd5;
+    rig_begin(&rig);
+    rig_run_to(&rig, IPMI_STATE_READY);
+    rig_go(&rig);
+    bmc_sel_add(&rig.bmc, 0x13, 0);
+    rig_finish(&rig);
+    explain();
+    assert_warns("D5h (not supported in the present state), and its event log has recorded one");
+    rig_free(&rig);
+}
+
+static void test_late(void **state)
+{
+    (void)state;
+    begin(false);
+    rig.control_delay = 10000500;
+    run();
+    assert_says("came late, after 10.0 s");
+}
+
+static void test_once_more(void **state)
+{
+    (void)state;
+    for (int second = 0; second < 4; second++) {
+        begin(false);
+        rig.plan.resend = CONF_RESEND_IF_UNSEEN;
+        rig.lose = second == 1 ? lose_control : lose_first_control;
+        rig.bmc.control_completion = second == 2 ? 0xd5 : 0;
+        rig_begin(&rig);
+        rig_run_to(&rig, IPMI_STATE_READY);
+        rig_go(&rig);
+        if (second == 3) {
+            rig_run_to(&rig, IPMI_STATE_CLOSE);
+            rig_run_to(&rig, IPMI_STATE_READY);
+            rig_abort(&rig, FAULT_JOURNAL);
+        }
+        rig_finish(&rig);
+        explain();
+        if (second == 0)
+            assert_says("took the diagnostic interrupt when it was sent once more");
+        else if (second == 1)
+            assert_warns("twice, and neither was answered");
+        else if (second == 2)
+            assert_warns("once more, which it refused with completion code D5h");
+        else
+            assert_warns("it could not be sent once more (journal)");
+        rig_free(&rig);
+    }
+    for (unsigned busy = 2; busy <= 1000; busy += 998) {
+        begin(false);
+        rig.plan.retry_busy = true;
+        rig.bmc.control_busy = busy;
+        run();
+        assert_says(busy == 2 ? "sent for the 3. time; before that it was busy"
+                              : "each time that it was sent, at last with completion code C0h");
+    }
 }
 
 /* Any code with any state, whatever may come together: a sentence. */
@@ -241,12 +359,21 @@ static void test_state_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_delivered),        cmocka_unit_test(test_probe),
-        cmocka_unit_test(test_credentials),      cmocka_unit_test(test_null_user),
-        cmocka_unit_test(test_unreachable),      cmocka_unit_test(test_suite),
-        cmocka_unit_test(test_completion_codes), cmocka_unit_test(test_rest),
-        cmocka_unit_test(test_all_combinations), cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_delivered),
+        cmocka_unit_test(test_probe),
+        cmocka_unit_test(test_credentials),
+        cmocka_unit_test(test_null_user),
+        cmocka_unit_test(test_unreachable),
+        cmocka_unit_test(test_suite),
+        cmocka_unit_test(test_completion_codes),
+        cmocka_unit_test(test_rest),
+        cmocka_unit_test(test_all_combinations),
+        cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_state_names),
+        cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_sel),
+        cmocka_unit_test(test_late),
+        cmocka_unit_test(test_once_more),
     };
     return cmocka_run_group_tests(tests, rig_setup, rig_teardown);
 }

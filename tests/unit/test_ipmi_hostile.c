@@ -18,23 +18,44 @@ static const struct way {
 #define FOR_EACH_WAY(way) for (const struct way *way = ways; way < ways + 3; way++)
 
 /* The states in which an answer is awaited, by version. */
-static const enum ipmi_state states[2][8] = {
+static const enum ipmi_state states[2][11] = {
     {IPMI_STATE_AUTH_CAP, IPMI_STATE_OPEN, IPMI_STATE_RAKP_1, IPMI_STATE_RAKP_3,
-     IPMI_STATE_PRIVILEGE, IPMI_STATE_STATUS, IPMI_STATE_CONTROL, IPMI_STATE_CLOSE},
+     IPMI_STATE_PRIVILEGE, IPMI_STATE_STATUS, IPMI_STATE_CONTROL, IPMI_STATE_CLOSE, IPMI_STATE_MARK,
+     IPMI_STATE_PROBE, IPMI_STATE_SEL},
     {IPMI_STATE_AUTH_CAP, IPMI_STATE_CHALLENGE, IPMI_STATE_ACTIVATE, IPMI_STATE_PRIVILEGE,
-     IPMI_STATE_STATUS, IPMI_STATE_CONTROL, IPMI_STATE_CLOSE, IPMI_STATE_DONE}};
+     IPMI_STATE_STATUS, IPMI_STATE_CONTROL, IPMI_STATE_CLOSE, IPMI_STATE_MARK, IPMI_STATE_PROBE,
+     IPMI_STATE_SEL, IPMI_STATE_DONE}};
 
-/* Brings a session into a state, its answer under way: rig->answers[0]. */
-static const struct ipmi_datagram *begin_in(struct rig *rig, const struct way *way,
-                                            enum ipmi_state state)
+#define STATES(way) ((way)->ipmi_1_5 ? 10 : 11)
+
+static bool lose_control(struct rig *rig, const struct bmc_request *request)
 {
-    rig_init(rig, way->ipmi_1_5, way->suite);
+    (void)rig;
+    return bmc_is_control(request);
+}
+
+/* Into a state, its answer under way. */
+static void run_into(struct rig *rig, enum ipmi_state state)
+{
+    if (state == IPMI_STATE_MARK || state == IPMI_STATE_PROBE || state == IPMI_STATE_SEL)
+        rig->plan.sel = CONF_SEL_SILENCE;
+    if (state == IPMI_STATE_PROBE || state == IPMI_STATE_SEL)
+        rig->lose = lose_control;
+    bmc_sel_add(&rig->bmc, 0x01, 7);
     rig_begin(rig);
     if (state >= IPMI_STATE_CONTROL) {
         assert_true(rig_run_to(rig, IPMI_STATE_READY));
         rig_go(rig);
     }
     assert_true(rig_run_to(rig, state));
+}
+
+/* Brings a session into a state, its answer under way: rig->answers[0]. */
+static const struct ipmi_datagram *begin_in(struct rig *rig, const struct way *way,
+                                            enum ipmi_state state)
+{
+    rig_init(rig, way->ipmi_1_5, way->suite);
+    run_into(rig, state);
     assert_int_equal(rig->answer_count, 1);
     return &rig->answers[0].datagram;
 }
@@ -55,6 +76,10 @@ static enum ipmi_ignored try(const struct rig *rig, const uint8_t *bytes, size_t
         assert_int_equal(trial.ignored[i], rig->session.ignored[i] + 1);
         assert_int_equal(trial_out.len, 0);
         trial.ignored[i]--;
+        if (i == IPMI_IGNORED_SEQUENCE) { /* its numbers are no evidence any more */
+            assert_true(trial.numbers.spoilt || !rig->session.channel.active);
+            trial.numbers.spoilt = rig->session.numbers.spoilt;
+        }
         return (enum ipmi_ignored)i;
     }
     return IPMI_GOOD;
@@ -65,11 +90,13 @@ static void assert_unchanged(const struct rig *rig)
     assert_memory_equal(&trial, &rig->session, sizeof trial);
 }
 
-/* An authentic packet that is not an answer moves the window, and nothing else. */
+/* An authentic packet that is not an answer moves the window and counts among the BMC's numbers,
+ * and nothing else. */
 static void assert_unchanged_but_window(const struct rig *rig)
 {
     trial.in_highest = rig->session.in_highest;
     trial.in_seen = rig->session.in_seen;
+    trial.numbers = rig->session.numbers;
     assert_unchanged(rig);
 }
 
@@ -140,7 +167,7 @@ static void test_flipped_bits(void **state)
     (void)state;
     FOR_EACH_WAY(way)
     {
-        for (int i = 0; i < (way->ipmi_1_5 ? 7 : 8); i++)
+        for (int i = 0; i < STATES(way); i++)
             flip_all(way, states[way->ipmi_1_5][i]);
     }
 }
@@ -151,7 +178,7 @@ static void test_truncated(void **state)
     static struct rig rig;
     FOR_EACH_WAY(way)
     {
-        for (int i = 0; i < (way->ipmi_1_5 ? 7 : 8); i++) {
+        for (int i = 0; i < STATES(way); i++) {
             const struct ipmi_datagram *good = begin_in(&rig, way, states[way->ipmi_1_5][i]);
             for (size_t len = 0; len < good->len; len++) {
                 enum ipmi_ignored why = try(&rig, good->bytes, len);
@@ -172,7 +199,7 @@ static void test_longer(void **state)
     static struct ipmi_session genuine;
     FOR_EACH_WAY(way)
     {
-        for (int i = 0; i < (way->ipmi_1_5 ? 7 : 8); i++) {
+        for (int i = 0; i < STATES(way); i++) {
             const struct ipmi_datagram *good = begin_in(&rig, way, states[way->ipmi_1_5][i]);
             struct ipmi_datagram bad = *good;
             assert_int_equal(try(&rig, good->bytes, good->len), IPMI_GOOD);
@@ -202,7 +229,7 @@ static void test_earlier_datagrams(void **state)
     static struct rig rig;
     FOR_EACH_WAY(way)
     {
-        for (int i = 0; i < (way->ipmi_1_5 ? 7 : 8); i++) {
+        for (int i = 0; i < STATES(way); i++) {
             begin_in(&rig, way, states[way->ipmi_1_5][i]);
             for (unsigned j = 0; j < rig.in_count; j++) {
                 const struct ipmi_datagram *old = &rig.ins[j];
@@ -235,16 +262,11 @@ static void test_another_session(void **state)
         rig_begin(&other);
         rig_finish(&other);
         assert_int_equal(other.session.outcome, OUTCOME_DELIVERED);
-        for (int i = 1; i < (way->ipmi_1_5 ? 7 : 8); i++) {
+        for (int i = 1; i < STATES(way); i++) {
             rig_init(&rig, way->ipmi_1_5, way->suite);
             uint8_t skip[7];
             rig.plan.random(skip, sizeof skip); /* other random numbers */
-            rig_begin(&rig);
-            if (states[way->ipmi_1_5][i] >= IPMI_STATE_CONTROL) {
-                rig_run_to(&rig, IPMI_STATE_READY);
-                rig_go(&rig);
-            }
-            rig_run_to(&rig, states[way->ipmi_1_5][i]);
+            run_into(&rig, states[way->ipmi_1_5][i]);
             bool in_session = states[way->ipmi_1_5][i] >= IPMI_STATE_PRIVILEGE;
             for (unsigned j = in_session ? 0 : 2; j < other.in_count; j++) {
                 const struct ipmi_datagram *old = &other.ins[j];

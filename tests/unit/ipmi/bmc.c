@@ -327,6 +327,56 @@ static void serve_app(struct bmc *bmc, const struct bmc_request *request, struct
     }
 }
 
+void bmc_sel_add(struct bmc *bmc, uint8_t sensor_type, uint8_t offset)
+{
+    static uint8_t time;
+    uint8_t *record = bmc->sel[bmc->sel_count++];
+    memset(record, 0, 16);
+    record[0] = (uint8_t)(0x10 + bmc->sel_count); /* the ids need not begin with 1 */
+    record[2] = 0x02;
+    record[3] = ++time;
+    record[7] = 0x20;
+    record[9] = 0x04;
+    record[10] = sensor_type;
+    record[12] = 0x6f;
+    record[13] = offset;
+}
+
+/* Get SEL Entry: 0000h is the oldest, FFFFh the newest. */
+static void serve_sel(const struct bmc *bmc, const struct bmc_request *request,
+                      struct bmc_reply *reply, uint8_t data[32])
+{
+    uint16_t id = (uint16_t)(request->data[2] | request->data[3] << 8);
+    unsigned i = id == 0xffff && bmc->sel_count > 0 ? bmc->sel_count - 1 : 0;
+    while (id != 0 && id != 0xffff && i < bmc->sel_count && bmc->sel[i][0] != id)
+        i++;
+    reply->completion = bmc->sel_completion;
+    if (reply->completion == 0 && i >= bmc->sel_count)
+        reply->completion = 0xcb;
+    if (reply->completion != 0)
+        return;
+    data[0] = data[1] = 0xff;
+    if (i + 1 < bmc->sel_count)
+        memcpy(data, bmc->sel[i + 1], 2);
+    memcpy(data + 2, bmc->sel[i], 16);
+    reply->len = 18;
+}
+
+static void serve_control(struct bmc *bmc, struct bmc_reply *reply)
+{
+    bmc->controls++;
+    reply->completion = bmc->control_completion;
+    if (bmc->control_busy > 0) {
+        bmc->control_busy--;
+        reply->completion = 0xc0;
+    }
+    if (reply->completion != 0)
+        return;
+    bmc->executed++;
+    if (bmc->sel_records)
+        bmc_sel_add(bmc, 0x13, 0);
+}
+
 static void serve_message(struct bmc *bmc, const struct bmc_request *request,
                           struct ipmi_datagram *ret)
 {
@@ -342,8 +392,9 @@ static void serve_message(struct bmc *bmc, const struct bmc_request *request,
         reply.completion = bmc->status_completion;
         reply.len = reply.completion == 0 ? 3 : 0;
     } else if (bmc_is_control(request)) {
-        bmc->controls++;
-        reply.completion = bmc->control_completion;
+        serve_control(bmc, &reply);
+    } else if (request->net_fn == 0x0a && request->cmd == 0x43) {
+        serve_sel(bmc, request, &reply, data);
     } else {
         reply.completion = 0xc1;
     }

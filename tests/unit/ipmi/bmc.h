@@ -8,8 +8,11 @@
 #include "drivers/ipmi_codec.h"
 
 #define BMC_SESSIONS_MAX 32
+#define BMC_SEL_MAX      48
 
-enum bmc_auth_type { BMC_NONE = 0, BMC_MD5 = 2, BMC_PASSWORD = 4 };
+/* This BMC never offers MD2, which libgcrypt has not; what is sent with it (after a forged offer)
+ * is read, and counted, without a look at its code. */
+enum bmc_auth_type { BMC_NONE = 0, BMC_MD2 = 1, BMC_MD5 = 2, BMC_PASSWORD = 4 };
 
 /* One session, from its Open Session or Get Session Challenge. */
 struct bmc_session {
@@ -40,10 +43,15 @@ struct bmc {
     unsigned busy;      /* so many Open Sessions or Activate Sessions find no slot */
     uint8_t open_status, rakp_2_status;
     unsigned rakp_4_refused; /* so many RAKP 3 get status 0Fh */
+    unsigned control_busy;   /* so many Chassis Controls get C0 and are not done */
+    uint8_t sel_completion;  /* of Get SEL Entry; 0: its SEL is read */
+    bool sel_records;        /* what it does it writes into its SEL */
+    uint8_t sel[BMC_SEL_MAX][16];
+    unsigned sel_count;
     /* What it has seen. */
     struct bmc_session sessions[BMC_SESSIONS_MAX];
     unsigned session_count;
-    unsigned controls, closes;
+    unsigned controls, executed, closes;
     uint32_t last_random;
 };
 
@@ -64,6 +72,9 @@ void bmc_init(struct bmc *bmc, bool ipmi_1_5, unsigned suite);
 
 /* False: it cannot be read, or is not authentic. */
 bool bmc_read(struct bmc *bmc, const struct ipmi_datagram *datagram, struct bmc_request *ret);
+
+/* A record of a sensor-specific event, asserted, behind those that are there. */
+void bmc_sel_add(struct bmc *bmc, uint8_t sensor_type, uint8_t offset);
 
 bool bmc_is_control(const struct bmc_request *request);
 

@@ -80,7 +80,7 @@ static void make_code_1_5(uint8_t type, const char *password, uint32_t id, uint3
 bool wire_check_1_5(const char *password, const uint8_t *bytes, size_t len)
 {
     uint8_t code[16];
-    if (bytes[4] == BMC_NONE)
+    if (bytes[4] == BMC_NONE || bytes[4] == BMC_MD2)
         return true;
     if (len < 30)
         return false;
