@@ -31,8 +31,8 @@ _nmictl_nodes()
 
 _nmictl()
 {
-    local current previous word verb='' url='' skip='' i cword
-    local -a words verbs options
+    local current previous word verb='' named='' url='' skip='' i cword
+    local -a words verbs statuses options
     COMPREPLY=()
     # Its words keep "http://h:1" in one piece, which COMP_WORDS does not.
     if declare -F _get_comp_words_by_ref >/dev/null; then
@@ -43,7 +43,9 @@ _nmictl()
     fi
     current=${words[cword]}
     previous=${words[cword - 1]}
-    verbs=(inject-nmi nodes show probe actions version help)
+    verbs=(inject-nmi nodes show probe lock unlock status actions version help)
+    statuses=(ACTIVE BUILD ERROR PAUSED RESCUED RESIZED SHELVED SHELVED_OFFLOADED SHUTOFF
+        SUSPENDED SOFT_DELETED DELETED UNKNOWN default)
 
     for ((i = 1; i < cword; i++)); do
         word=${words[i]}
@@ -54,10 +56,11 @@ _nmictl()
         fi
         case $word in
         -u | --url) skip=url ;;
-        -f | --format | --timeout | --parallel | --node | --state | --limit) skip=value ;;
+        -f | --format | --timeout | --parallel | --node | --state | --limit | --marker | \
+            --callback-url) skip=value ;;
         --url=*) url=${word#--url=} ;;
         -*) ;;
-        *) [[ -z $verb ]] && verb=$word ;;
+        *) if [[ -z $verb ]]; then verb=$word; else named=yes; fi ;;
         esac
     done
 
@@ -68,7 +71,7 @@ _nmictl()
         mapfile -t words < <(_nmictl_nodes "$url")
         _nmictl_offer "$current" "${words[@]}"
         ;;
-    -u | --url | --timeout | --parallel | --limit) ;;
+    -u | --url | --timeout | --parallel | --limit | --marker | --callback-url) ;;
     *) _nmictl_words ;;
     esac
 }
@@ -79,9 +82,10 @@ _nmictl_words()
     options=(--url --help --format --timeout)
     case $verb in
     '') options+=(--version) ;;
-    inject-nmi) options+=(--force --parallel) ;;
-    probe) options+=(--parallel) ;;
-    actions) options+=(--node --state --limit) ;;
+    inject-nmi) options+=(--force --parallel --callback-url) ;;
+    probe | unlock | status) options+=(--parallel) ;;
+    lock) options+=(--default --parallel) ;;
+    actions) options+=(--node --state --limit --all --marker) ;;
     help) options=() ;;
     esac
     if [[ $current == -* ]]; then
@@ -90,7 +94,10 @@ _nmictl_words()
     fi
     case $verb in
     '' | help) _nmictl_offer "$current" "${verbs[@]}" ;;
-    inject-nmi | show | probe)
+    inject-nmi | show | probe | lock | unlock | status)
+        if [[ $verb == status && -n $named ]]; then
+            _nmictl_offer "$current" "${statuses[@]}"
+        fi
         mapfile -t words < <(_nmictl_nodes "$url")
         _nmictl_offer "$current" "${words[@]}"
         ;;

@@ -2,7 +2,7 @@
 dist_man_MANS += docs/nmid.conf.5
 dist_man_MANS += docs/nmictl.1
 dist_man_MANS += docs/nmid.8
-EXTRA_DIST += docs/ARCHITECTURE.md docs/ipmi.md
+EXTRA_DIST += docs/ARCHITECTURE.md docs/ipmi.md docs/journal.md
 EXTRA_DIST += docs/PERFORMANCE.md
 
 # The manual is linted where mandoc is installed.
@@ -11,3 +11,4 @@ TESTS += tests/unit/test_man.sh
 endif
 EXTRA_DIST += tests/unit/test_man.sh
 EXTRA_DIST += docs/contract-nova.md docs/contract-agent.md
+EXTRA_DIST += docs/callbacks.md

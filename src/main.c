@@ -69,15 +69,25 @@ static void print_report(const char *prefix, const struct report *report)
         fprintf(stderr, "%s... and %zu more\n", prefix, report->dropped);
 }
 
+#define NODES_TEXT 40
+
+static const char *nodes_text(const struct conf *conf, char text[NODES_TEXT])
+{
+    size_t count = node_table_count(conf->nodes);
+    snprintf(text, NODES_TEXT, "%zu node%s", count, count == 1 ? "" : "s");
+    return text;
+}
+
 static int check_configuration(const char *path)
 {
+    char text[NODES_TEXT];
     struct report errors = {0}, warnings = {0};
     struct conf *conf = NULL;
     int result = conf_load(path, drivers, &conf, &errors, &warnings);
     print_report("", &errors);
     print_report("warning: ", &warnings);
     if (result == 0)
-        printf("%s: good, %zu nodes\n", path, node_table_count(conf->nodes));
+        printf("%s: good, %s\n", path, nodes_text(conf, text));
     report_clear(&errors);
     report_clear(&warnings);
     conf_free(conf);
@@ -126,6 +136,7 @@ static bool same_listeners(const struct conf *a, const struct conf *b)
 static void on_hangup(void *arg)
 {
     struct daemon *daemon = arg;
+    char text[NODES_TEXT];
     if (daemon->stopping)
         return;
     log_info("reloading %s", daemon->conf_path);
@@ -138,11 +149,12 @@ static void on_hangup(void *arg)
         log_warning("listeners change only with a restart");
     if (!same_text(daemon->conf->state_dir, conf->state_dir))
         log_warning("state_dir changes only with a restart");
+    journal_configure(daemon->journal, conf->limits.history, conf->limits.history_days);
     engine_reload(daemon->engine, conf);
     http_server_configure(daemon->server, &conf->limits);
     conf_free(daemon->conf);
     daemon->conf = conf;
-    log_info("reloaded: %zu nodes", node_table_count(conf->nodes));
+    log_info("reloaded: %s", nodes_text(conf, text));
 }
 
 static void on_answers_sent(void *arg)
@@ -216,7 +228,9 @@ static int daemon_start(struct daemon *daemon, struct fault *fault)
     const struct conf *conf = daemon->conf;
     if ((daemon->loop = loop_new(fault)) == NULL || watch_signals(daemon, fault) < 0)
         return -1;
-    if ((daemon->journal = journal_new(daemon->loop, conf->limits.history, fault)) == NULL)
+    const struct journal_settings settings = {conf->state_dir, conf->limits.history,
+                                              conf->limits.history_days};
+    if ((daemon->journal = journal_new(daemon->loop, &settings, fault)) == NULL)
         return -1;
     daemon->engine = engine_new(daemon->loop, conf, drivers, daemon->journal, fault);
     if (daemon->engine == NULL)
@@ -246,6 +260,7 @@ static void daemon_stop(struct daemon *daemon)
 static int run(const char *conf_path)
 {
     struct daemon daemon = {.conf_path = conf_path};
+    char text[NODES_TEXT];
     struct fault fault = {0};
     limit_resources();
     daemon.conf = load_configuration(conf_path);
@@ -255,10 +270,7 @@ static int run(const char *conf_path)
     if (result < 0) {
         log_error("%s", fault.message);
     } else {
-        log_info("nmid %s is ready: %zu nodes", PACKAGE_VERSION,
-                 node_table_count(daemon.conf->nodes));
-        log_warning("actions are remembered in memory: what was injected before this start is not "
-                    "known, and not held off");
+        log_info("nmid %s is ready: %s", PACKAGE_VERSION, nodes_text(daemon.conf, text));
         notify("READY=1");
         loop_run(daemon.loop);
         log_info("stopped");

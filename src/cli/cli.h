@@ -25,16 +25,20 @@ enum cli_option {
     OPTION_LIMIT = 1 << 4,
     OPTION_TIMEOUT = 1 << 5,
     OPTION_FORMAT = 1 << 6,
+    OPTION_ALL = 1 << 7,
+    OPTION_MARKER = 1 << 8,
+    OPTION_CALLBACK = 1 << 9,
+    OPTION_DEFAULT = 1 << 10,
 };
 
 /* One call of nmictl. Strings are borrowed from argv and the environment. */
 struct cli {
     const char *url;
-    bool json, force;
+    bool json, force, all, configured;
     long timeout_s; /* 0: the verb's own */
     size_t parallel;
-    const char *node, *state;
-    size_t limit; /* 0: none */
+    const char *node, *state, *marker, *callback_url;
+    size_t limit; /* 0: the verb's own */
     char **args;  /* after the verb */
     size_t arg_count;
 };
@@ -47,8 +51,8 @@ struct verb {
     int (*run)(const struct cli *cli); /* the exit code */
 };
 
-extern const struct verb verb_inject_nmi, verb_nodes, verb_show, verb_probe, verb_actions,
-    verb_version;
+extern const struct verb verb_inject_nmi, verb_nodes, verb_show, verb_probe, verb_lock, verb_unlock,
+    verb_status, verb_actions, verb_version;
 
 /* Says it on stderr, escaped, as one line "nmictl: ...". */
 void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));

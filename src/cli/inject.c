@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* One node's way: POST -> (the answer is lost: is it the same nmid? -> the same POST) -> the action
- * is awaited by its id -> outcome. And the loop that takes many nodes along at a time. */
+/* One node's way: POST -> (the answer is lost: is it the same journal? -> the same POST) -> the
+ * action is awaited by its id -> outcome. And the loop that takes many nodes along at a time. */
 #include "cli/inject.h"
 
 #include <stdarg.h>
@@ -216,9 +216,7 @@ static void job_post(struct job *job)
     snprintf(path, sizeof path, "/agent/v1/nodes/%s/actions", job->target->uuid);
     struct client_request request = {.method = "POST",
                                      .path = path,
-                                     .body = job->injection->force
-                                                 ? "{\"action\":\"inject_nmi\",\"force\":true}"
-                                                 : "{\"action\":\"inject_nmi\",\"force\":false}",
+                                     .body = job->injection->body,
                                      .key = job->key,
                                      .timeout_ms = job_left_ms(job, POST_US)};
     job_send(job, &request, job_posted);
@@ -236,20 +234,18 @@ static void job_checked(void *arg, const struct client_answer *answer)
     else if (strcmp(answer_text(answer->body, "instance"), job->injection->instance) == 0)
         job_post(job);
     else
-        job_unknown(job, "nmid was started anew while the request was under way, and remembers "
-                         "nothing of it");
+        job_unknown(job, "nmid has another journal now, and knows nothing of the request");
 }
 
-/* A nmid that lost its memory would take a known key for a new one, and inject again. Where
- * /healthz names an instance, only that instance is asked again. */
+/* A nmid that is started anew knows the keys of its journal, so it is asked again: it may have
+ * been restarted since, and need a while. One with another journal (its instance: the database's
+ * own id) would take a known key for a new one, and inject again: it is not asked. */
 static void job_check(struct job *job)
 {
     struct client_request request = {
         .method = "GET", .path = "/healthz", .timeout_ms = job_left_ms(job, CHECK_US)};
-    if (!job->injection->introduced)
-        job_unknown(job, "nmid had not said which instance it is, so it was not asked again");
-    else if (job->injection->instance[0] == '\0')
-        job_post(job);
+    if (job->injection->instance[0] == '\0')
+        job_unknown(job, "nmid had not said which journal it has, so it was not asked again");
     else
         job_send(job, &request, job_checked);
 }
@@ -302,8 +298,7 @@ static void instance_ask(struct injection *injection)
     struct client_request request = {
         .method = "GET", .path = "/healthz", .timeout_ms = CHECK_US / 1000};
     json_t *body = NULL;
-    injection->introduced = client_call(injection->client, &request, &body, NULL) == 0;
-    if (injection->introduced)
+    if (client_call(injection->client, &request, &body, NULL) == 0)
         snprintf(injection->instance, sizeof injection->instance, "%s",
                  answer_text(body, "instance"));
     json_decref(body);
@@ -354,12 +349,23 @@ static void jobs_interrupt(struct injection *injection)
     }
 }
 
+static char *body_make(const struct injection *injection)
+{
+    json_t *json = json_pack("{s:s, s:b}", "action", "inject_nmi", "force", (int)injection->force);
+    if (injection->callback_url != NULL)
+        json_object_set_new(json, "callback_url", text_json(injection->callback_url));
+    char *body = json_dumps(json, JSON_COMPACT);
+    json_decref(json);
+    return body;
+}
+
 int injection_run(struct injection *injection, const struct targets *targets, struct fault *fault)
 {
     injection->count = targets->count;
     injection->jobs = calloc(targets->count, sizeof *injection->jobs);
     injection->active = calloc(injection->parallel, sizeof *injection->active);
-    if (injection->jobs == NULL || injection->active == NULL)
+    injection->body = body_make(injection);
+    if (injection->jobs == NULL || injection->active == NULL || injection->body == NULL)
         return fault_set(fault, FAULT_MEMORY, "out of memory");
     for (size_t i = 0; i < injection->count; i++) {
         struct job *job = &injection->jobs[i];
@@ -438,4 +444,5 @@ void injection_clear(struct injection *injection)
         json_decref(injection->jobs[i].action);
     free(injection->jobs);
     free(injection->active);
+    free(injection->body);
 }

@@ -36,6 +36,7 @@ struct job {
 struct injection {
     struct client *client;
     bool force;
+    const char *callback_url; /* or NULL */
     size_t parallel;
     int64_t timeout_us; /* of each node */
     int wake_fd;
@@ -45,9 +46,9 @@ struct injection {
     /* Its own. */
     struct job *jobs; /* as many as targets, in their order */
     size_t count, next, finished, active_count;
+    char *body; /* of every request: a repeat must have the same */
     struct job **active;
-    bool introduced;    /* nmid has answered /healthz before anything was sent */
-    char instance[128]; /* of nmid, "" when it tells none */
+    char instance[128]; /* of nmid's journal, as it said before anything was sent; or "" */
     struct fault fault;
 };
 

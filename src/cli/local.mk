@@ -2,9 +2,12 @@
 # Everything of nmictl but main(), so that tests link what they test.
 noinst_LIBRARIES += libnmictl.a
 libnmictl_a_SOURCES = \
+	src/cli/action_show.c src/cli/action_show.h \
 	src/cli/answer.c src/cli/answer.h \
+	src/cli/asking.c src/cli/asking.h \
 	src/cli/cli.c src/cli/cli.h \
 	src/cli/client.c src/cli/client.h \
+	src/cli/evidence.c src/cli/evidence.h \
 	src/cli/hostlist.c src/cli/hostlist.h \
 	src/cli/inject.c src/cli/inject.h \
 	src/cli/interrupt.c src/cli/interrupt.h \
@@ -13,6 +16,7 @@ libnmictl_a_SOURCES = \
 	src/cli/text.c src/cli/text.h \
 	src/cli/verb_actions.c \
 	src/cli/verb_inject.c \
+	src/cli/verb_lock.c \
 	src/cli/verb_nodes.c \
 	src/cli/verb_probe.c \
 	src/cli/verb_show.c \

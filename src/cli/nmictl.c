@@ -15,7 +15,8 @@
 #define LIMIT_MAX     1000000
 
 static const struct verb *const verbs[] = {&verb_inject_nmi, &verb_nodes,   &verb_show,
-                                           &verb_probe,      &verb_actions, &verb_version};
+                                           &verb_probe,      &verb_lock,    &verb_unlock,
+                                           &verb_status,     &verb_actions, &verb_version};
 #define VERBS (sizeof verbs / sizeof verbs[0])
 
 /* Long options without a short one; their values say where they stand in `rows`. */
@@ -26,7 +27,11 @@ enum {
     LONG_PARALLEL,
     LONG_NODE,
     LONG_STATE,
-    LONG_LIMIT
+    LONG_LIMIT,
+    LONG_ALL,
+    LONG_MARKER,
+    LONG_CALLBACK,
+    LONG_DEFAULT
 };
 
 /* What the help says of an option, and which bit a verb needs to take it (0: every verb). */
@@ -44,7 +49,12 @@ static const struct option_row {
     {LONG_PARALLEL, OPTION_PARALLEL, "parallel", "--parallel N", "nodes under way at a time (64)"},
     {LONG_NODE, OPTION_NODE, "node", "--node NODE", "only the actions of this node"},
     {LONG_STATE, OPTION_STATE, "state", "--state STATE", "only those accepted, sent or finished"},
-    {LONG_LIMIT, OPTION_LIMIT, "limit", "--limit N", "at most so many"},
+    {LONG_LIMIT, OPTION_LIMIT, "limit", "--limit N", "at most so many (100)"},
+    {LONG_ALL, OPTION_ALL, "all", "--all", "the whole history"},
+    {LONG_MARKER, OPTION_MARKER, "marker", "--marker ID", "only those older than this action"},
+    {LONG_CALLBACK, OPTION_CALLBACK, "callback-url", "--callback-url URL",
+     "nmid posts each finished action there too"},
+    {LONG_DEFAULT, OPTION_DEFAULT, "default", "--default", "back to the configuration's lock"},
     {'h', 0, "help", "-h, --help", "this help"},
 };
 #define ROWS (sizeof rows / sizeof rows[0])
@@ -57,6 +67,10 @@ static const struct option options[] = {{"url", required_argument, NULL, 'u'},
                                         {"node", required_argument, NULL, LONG_NODE},
                                         {"state", required_argument, NULL, LONG_STATE},
                                         {"limit", required_argument, NULL, LONG_LIMIT},
+                                        {"all", no_argument, NULL, LONG_ALL},
+                                        {"marker", required_argument, NULL, LONG_MARKER},
+                                        {"callback-url", required_argument, NULL, LONG_CALLBACK},
+                                        {"default", no_argument, NULL, LONG_DEFAULT},
                                         {"help", no_argument, NULL, 'h'},
                                         {"version", no_argument, NULL, 'V'},
                                         {NULL, 0, NULL, 0}};
@@ -96,8 +110,8 @@ static void help_print(const struct verb *verb)
     puts("Usage: nmictl [OPTION...] VERB [ARGUMENT...]\n"
          "Asks nmid to inject a non-maskable interrupt into stalled machines.\n");
     for (size_t i = 0; i < VERBS; i++)
-        printf("  %-10s %-8s %s\n", verbs[i]->name, verbs[i]->arguments, verbs[i]->summary);
-    puts("  help       [VERB]   this help, or a verb's own with an example");
+        printf("  %-10s %-14s %s\n", verbs[i]->name, verbs[i]->arguments, verbs[i]->summary);
+    puts("  help       [VERB]         this help, or a verb's own with an example");
     options_print(OPTION_FORMAT | OPTION_TIMEOUT);
     puts("  -V, --version        the version of nmictl\n\n"
          "NMID_URL in the environment stands for --url. The default is unix:" CLI_SOCKET "\n"
@@ -143,6 +157,23 @@ static int format_parse(const char *text, bool *ret_json, struct fault *fault)
     return 0;
 }
 
+/* Those that need no check here. */
+static void option_take_text(int value, struct cli *cli)
+{
+    if (value == LONG_NODE)
+        cli->node = optarg;
+    else if (value == LONG_STATE)
+        cli->state = optarg;
+    else if (value == LONG_MARKER)
+        cli->marker = optarg;
+    else if (value == LONG_CALLBACK)
+        cli->callback_url = optarg;
+    else if (value == LONG_ALL)
+        cli->all = true;
+    else if (value == LONG_DEFAULT)
+        cli->configured = true;
+}
+
 /* Takes one option; -1 with a fault. */
 static int option_take(int value, struct cli *cli, struct parsed *parsed, struct fault *fault)
 {
@@ -162,17 +193,15 @@ static int option_take(int value, struct cli *cli, struct parsed *parsed, struct
     } else if (value == LONG_PARALLEL) {
         rc = number_parse("parallel", optarg, PARALLEL_MAX, &number, fault);
         cli->parallel = (size_t)number;
-    } else if (value == LONG_NODE) {
-        cli->node = optarg;
-    } else if (value == LONG_STATE) {
-        cli->state = optarg;
     } else if (value == LONG_LIMIT) {
         rc = number_parse("limit", optarg, LIMIT_MAX, &number, fault);
         cli->limit = (size_t)number;
     } else if (value == 'h') {
         parsed->help = true;
-    } else {
+    } else if (value == 'V') {
         parsed->version = true;
+    } else {
+        option_take_text(value, cli);
     }
     return rc;
 }

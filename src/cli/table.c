@@ -2,6 +2,7 @@
 /* Tables and key-value lines for people. */
 #include "cli/table.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include "cli/text.h"
@@ -11,6 +12,7 @@
 struct table {
     const char *const *titles;
     size_t columns, rows, room;
+    bool begun;   /* the header is out */
     char **cells; /* rows * columns; owned */
     size_t widths[TABLE_COLUMNS_MAX];
 };
@@ -81,6 +83,18 @@ void table_print(const struct table *table, FILE *file)
     row_print(table, table->titles, file);
     for (size_t i = 0; i < table->rows; i++)
         row_print(table, (const char *const *)table->cells + i * table->columns, file);
+}
+
+void table_flush(struct table *table, FILE *file)
+{
+    if (!table->begun)
+        row_print(table, table->titles, file);
+    table->begun = true;
+    for (size_t i = 0; i < table->rows; i++)
+        row_print(table, (const char *const *)table->cells + i * table->columns, file);
+    for (size_t i = 0; i < table->rows * table->columns; i++)
+        free(table->cells[i]);
+    table->rows = 0;
 }
 
 /* A value that is no object: strings bare, the rest as JSON. */

@@ -22,6 +22,10 @@ int table_add(struct table *table, const char *const *cells);
 /* Prints it, every cell escaped as text_put() does. */
 void table_print(const struct table *table, FILE *file);
 
+/* Prints the rows so far, under the header when they are the first, and forgets them. Columns never
+ * become narrower, so that a long list can come in parts. */
+void table_flush(struct table *table, FILE *file);
+
 /* Prints an object as "key: value" lines, nested objects as "key.key: value". */
 void table_print_object(const json_t *object, FILE *file);
 

@@ -101,8 +101,10 @@ static int targets_unique(struct targets *targets, struct fault *fault)
     return 0;
 }
 
-int targets_find(struct targets *targets, const struct cli *cli, struct client *client,
-                 struct hostlist *names, struct fault *fault)
+/* Looks up names, which it takes over. 0: every name was looked up; `missing` of them are no nodes.
+ * -1: the fault says why the look-up went no further. */
+static int targets_find(struct targets *targets, const struct cli *cli, struct client *client,
+                        struct hostlist *names, struct fault *fault)
 {
     *targets = (struct targets){.client = client, .cli = cli};
     targets->items = calloc(names->count, sizeof *targets->items);
@@ -126,7 +128,8 @@ int targets_find(struct targets *targets, const struct cli *cli, struct client *
     return targets_unique(targets, fault);
 }
 
-int targets_names(const struct cli *cli, struct hostlist *ret_names, struct fault *fault)
+/* The names of all of a command's arguments, each once. */
+static int targets_names(const struct cli *cli, struct hostlist *ret_names, struct fault *fault)
 {
     struct hostlist names = {0};
     for (size_t i = 0; i < cli->arg_count; i++) {
@@ -144,7 +147,8 @@ int targets_names(const struct cli *cli, struct hostlist *ret_names, struct faul
     return 0;
 }
 
-void targets_say_missing(const struct targets *targets)
+/* Says which names are no nodes, one line each. */
+static void targets_say_missing(const struct targets *targets)
 {
     for (size_t i = 0; i < targets->count; i++) {
         const struct target *target = &targets->items[i];
@@ -166,7 +170,7 @@ size_t targets_width(const struct targets *targets)
     return widest;
 }
 
-void targets_clear(struct targets *targets)
+static void targets_clear(struct targets *targets)
 {
     for (size_t i = 0; i < targets->count; i++) {
         free(targets->items[i].asked);
@@ -174,4 +178,33 @@ void targets_clear(struct targets *targets)
     }
     free(targets->items);
     *targets = (struct targets){0};
+}
+
+int targets_use(const struct cli *cli, const struct targets_use *use)
+{
+    struct fault fault = {0};
+    struct hostlist names = {0};
+    struct targets targets = {0};
+    struct client *client = client_new(cli->url, cli->parallel, &fault);
+    int code;
+    if (client == NULL || targets_names(cli, &names, &fault) < 0) {
+        code = cli_usage(&fault, use->verb->name);
+    } else if (targets_find(&targets, cli, client, &names, &fault) < 0) {
+        code = cli_fail(&fault);
+        cli_say("%s", use->nothing);
+        if (cli->json && use->unsent != NULL)
+            use->unsent(&targets, &fault);
+    } else if (targets.missing > 0) {
+        targets_say_missing(&targets);
+        cli_say("%s", use->nothing);
+        code = EXIT_ONE_FAILED;
+        if (cli->json && use->unsent != NULL)
+            use->unsent(&targets, NULL);
+    } else {
+        code = use->run(use->arg, cli, client, &targets);
+    }
+    targets_clear(&targets);
+    hostlist_clear(&names);
+    client_free(client);
+    return code;
 }

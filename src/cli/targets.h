@@ -26,20 +26,22 @@ struct targets {
     struct fault fault;
 };
 
-/* Looks up names, which it takes over. 0: every name was looked up; `missing` of them are no nodes.
- * -1: the fault says why the look-up went no further. */
-int targets_find(struct targets *targets, const struct cli *cli, struct client *client,
-                 struct hostlist *names, struct fault *fault);
+/* What a verb does with the nodes of its arguments. */
+struct targets_use {
+    const struct verb *verb;
+    const char *nothing; /* said when one of the names is no node, and so nothing was done */
+    int (*run)(void *arg, const struct cli *cli, struct client *client,
+               const struct targets *targets); /* the exit code */
+    /* For -f json, when nothing was done: because of whole, or (NULL) because of those that are
+     * missing. May be NULL. */
+    void (*unsent)(const struct targets *targets, const struct fault *whole);
+    void *arg;
+};
 
-/* The names of all of a command's arguments, each once. */
-int targets_names(const struct cli *cli, struct hostlist *ret_names, struct fault *fault);
-
-/* Says which names are no nodes, one line each. */
-void targets_say_missing(const struct targets *targets);
+/* Looks the nodes up and runs it on them if each was found. The exit code. */
+int targets_use(const struct cli *cli, const struct targets_use *use);
 
 /* The width of the longest label. */
 size_t targets_width(const struct targets *targets);
-
-void targets_clear(struct targets *targets);
 
 #endif

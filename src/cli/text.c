@@ -82,9 +82,9 @@ void text_put_padded(FILE *file, const char *text, size_t width)
         fputc(' ', file);
 }
 
-int text_put_json(FILE *file, const json_t *json)
+static int json_put(FILE *file, const json_t *json, size_t flags)
 {
-    char *bytes = json_dumps(json, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_ENCODE_ANY);
+    char *bytes = json_dumps(json, flags | JSON_ENSURE_ASCII | JSON_ENCODE_ANY);
     if (bytes == NULL)
         return -1;
     /* jansson escapes everything but DEL, which can only stand inside a string. */
@@ -94,9 +94,21 @@ int text_put_json(FILE *file, const json_t *json)
         else
             fputc(*at, file);
     }
-    fputc('\n', file);
     free(bytes);
     return 0;
+}
+
+int text_put_json(FILE *file, const json_t *json)
+{
+    int rc = json_put(file, json, JSON_INDENT(2));
+    if (rc == 0)
+        fputc('\n', file);
+    return rc;
+}
+
+int text_put_json_line(FILE *file, const json_t *json)
+{
+    return json_put(file, json, 0);
 }
 
 json_t *text_json(const char *text)

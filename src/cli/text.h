@@ -21,6 +21,9 @@ void text_put_padded(FILE *file, const char *text, size_t width);
 /* Prints json indented, in ASCII, with a newline. -1 when memory is out. */
 int text_put_json(FILE *file, const json_t *json);
 
+/* The same on one line, without the newline. */
+int text_put_json_line(FILE *file, const json_t *json);
+
 /* A JSON string of text; bytes that are not UTF-8 become '?'. NULL when memory is out. */
 json_t *text_json(const char *text);
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "cli/cli.h"
+#include "cli/evidence.h"
 #include "cli/inject.h"
 #include "cli/interrupt.h"
 #include "cli/targets.h"
@@ -70,6 +71,11 @@ static void line_print(void *arg, const struct job *job)
         fputc(')', stdout);
     }
     if (job->verdict == VERDICT_UNKNOWN) {
+        char evidence[256];
+        evidence_brief(json_object_get(job->action, "evidence"), evidence, sizeof evidence);
+        fputs(evidence[0] != '\0' ? " [" : "", stdout);
+        text_put(stdout, evidence);
+        fputs(evidence[0] != '\0' ? "]" : "", stdout);
         /* nmid's own words end with this advice; nmictl's (a lost connection) do not. */
         if (strstr(job->message, "before you send another") == NULL)
             fputs("; do not send again before you have looked at the machine", stdout);
@@ -107,7 +113,7 @@ static int results_print_json(const struct injection *injection)
 
 /* Nothing was sent to anybody, and every argument says so: because some names are no nodes (whole
  * is NULL), or because of what stopped the look-up as a whole. */
-static int unsent_print_json(const struct targets *targets, const struct fault *whole)
+static void unsent_print_json(const struct targets *targets, const struct fault *whole)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < targets->count; i++) {
@@ -129,14 +135,14 @@ static int unsent_print_json(const struct targets *targets, const struct fault *
                                 : json_string("nothing was sent: other names are no nodes"));
         json_array_append_new(list, item);
     }
-    int rc = cli_print_json(list);
+    cli_print_json(list);
     json_decref(list);
-    return rc == 0 ? EXIT_ONE_FAILED : rc;
 }
 
-static int targets_inject(const struct cli *cli, struct client *client,
+static int targets_inject(void *arg, const struct cli *cli, struct client *client,
                           const struct targets *targets)
 {
+    (void)arg;
     struct fault fault = {0};
     const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
     struct view view = {.cli = cli, .width = targets_width(targets)};
@@ -145,6 +151,7 @@ static int targets_inject(const struct cli *cli, struct client *client,
     view.progress = isatty(STDERR_FILENO) && targets->count >= PROGRESS_NODES;
     struct injection injection = {.client = client,
                                   .force = cli->force,
+                                  .callback_url = cli->callback_url,
                                   .parallel = cli->parallel,
                                   .timeout_us = cli_timeout_ms(cli, TIMEOUT_S) * INT64_C(1000),
                                   .wake_fd = interrupt_open(),
@@ -171,29 +178,11 @@ static int targets_inject(const struct cli *cli, struct client *client,
 
 static int run(const struct cli *cli)
 {
-    struct fault fault = {0};
-    struct hostlist names = {0};
-    struct targets targets = {0};
-    struct client *client = client_new(cli->url, cli->parallel, &fault);
-    int code;
-    if (client == NULL || targets_names(cli, &names, &fault) < 0) {
-        code = cli_usage(&fault, verb_inject_nmi.name);
-    } else if (targets_find(&targets, cli, client, &names, &fault) < 0) {
-        code = cli_fail(&fault);
-        cli_say("nothing was sent");
-        if (cli->json)
-            unsent_print_json(&targets, &fault);
-    } else if (targets.missing > 0) {
-        targets_say_missing(&targets);
-        cli_say("nothing was sent to any node");
-        code = cli->json ? unsent_print_json(&targets, NULL) : EXIT_ONE_FAILED;
-    } else {
-        code = targets_inject(cli, client, &targets);
-    }
-    targets_clear(&targets);
-    hostlist_clear(&names);
-    client_free(client);
-    return code;
+    static const struct targets_use use = {.verb = &verb_inject_nmi,
+                                           .nothing = "nothing was sent to any node",
+                                           .run = targets_inject,
+                                           .unsent = unsent_print_json};
+    return targets_use(cli, &use);
 }
 
 const struct verb verb_inject_nmi = {
@@ -206,13 +195,14 @@ const struct verb verb_inject_nmi = {
         "interrupt. One line per node, as soon as it is known:\n"
         "  delivered  the BMC took the interrupt\n"
         "  failed     it surely was not delivered; the reason follows\n"
-        "  UNKNOWN    it may have been: look at the machine before you send another\n"
+        "  UNKNOWN    it may have been: look at the machine before you send another; the evidence\n"
+        "             stands in brackets, and in full in 'nmictl actions ID'\n"
         "Exit code: 0 all delivered, 1 one failed, 2 usage, 3 one unknown (wins over 1), 4 nmid "
         "was\n"
         "not reached and nothing was sent, 130 interrupted with nothing left open.\n"
         "\n"
         "Example: nmictl inject-nmi 'rack1-n[1-64]'\n",
-    .options = OPTION_FORCE | OPTION_PARALLEL | OPTION_TIMEOUT | OPTION_FORMAT,
+    .options = OPTION_FORCE | OPTION_CALLBACK | OPTION_PARALLEL | OPTION_TIMEOUT | OPTION_FORMAT,
     .args_min = 1,
     .args_max = SIZE_MAX,
     .run = run,

@@ -2,9 +2,22 @@
 /* nmictl nodes: every node that the caller may see. */
 #include <jansson.h>
 #include <stdio.h>
+#include <string.h>
 #include "cli/answer.h"
 #include "cli/cli.h"
 #include "cli/table.h"
+
+/* A value, and that it was set at run time. */
+static const char *with_source(const json_t *node, const char *value, const char *source_key,
+                               char text[64])
+{
+    const char *source = answer_text(node, source_key);
+    if (source[0] == '\0' || strcmp(source, "configuration") == 0)
+        snprintf(text, 64, "%.40s", value);
+    else
+        snprintf(text, 64, "%.40s (%.16s)", value, source);
+    return text;
+}
 
 static int nodes_print(const json_t *nodes)
 {
@@ -15,12 +28,15 @@ static int nodes_print(const json_t *nodes)
     int rc = table == NULL ? -1 : 0;
     json_array_foreach(nodes, i, node)
     {
-        const char *cells[] = {answer_text(node, "name"),
-                               answer_text(node, "uuid"),
-                               answer_text(node, "status"),
-                               json_is_true(json_object_get(node, "locked")) ? "yes" : "no",
-                               answer_text(node, "driver"),
-                               answer_text(node, "bmc")};
+        char status[64], lock[64];
+        const char *locked = json_is_true(json_object_get(node, "locked")) ? "yes" : "no";
+        const char *cells[] = {
+            answer_text(node, "name"),
+            answer_text(node, "uuid"),
+            with_source(node, answer_text(node, "status"), "status_source", status),
+            with_source(node, locked, "lock_source", lock),
+            answer_text(node, "driver"),
+            answer_text(node, "bmc")};
         if (rc == 0)
             rc = table_add(table, cells);
     }
@@ -55,7 +71,8 @@ const struct verb verb_nodes = {
     .name = "nodes",
     .arguments = "",
     .summary = "list the nodes",
-    .help = "With -f json the document of GET /agent/v1/nodes: {\"nodes\": [...]}.\n"
+    .help = "\"(run-time)\" stands behind a status or a lock that was set with nmictl.\n"
+            "With -f json the document of GET /agent/v1/nodes: {\"nodes\": [...]}.\n"
             "\n"
             "Example: nmictl nodes -f json\n",
     .options = OPTION_TIMEOUT | OPTION_FORMAT,

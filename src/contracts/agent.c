@@ -8,6 +8,7 @@
 #include "contracts/agent_state.h"
 #include "contracts/body.h"
 #include "core/auth.h"
+#include "core/callback.h"
 
 #define BIT(status) NODE_STATUS_BIT(NODE_##status)
 
@@ -97,12 +98,8 @@ static bool check_keys(struct http_exchange *exchange, const struct agent_order 
     json_t *value;
     json_object_foreach(order->body, key, value)
     {
-        if (strcmp(key, "callback_url") == 0) {
-            agent_malformed(exchange, "\"callback_url\" is not supported in this version.");
-            return false;
-        }
         if (strcmp(key, "action") != 0 && strcmp(key, "force") != 0 &&
-            (!with_nodes || strcmp(key, "nodes") != 0)) {
+            strcmp(key, "callback_url") != 0 && (!with_nodes || strcmp(key, "nodes") != 0)) {
             agent_malformed(exchange, "Unexpected key: %.100s", key);
             return false;
         }
@@ -114,28 +111,50 @@ static bool check_keys(struct http_exchange *exchange, const struct agent_order 
     return true;
 }
 
-static bool take_body(struct http_exchange *exchange, struct agent_order *order)
+json_t *agent_take_body(struct http_exchange *exchange)
 {
     size_t len = 0;
     struct fault fault = {0};
+    json_t *body = NULL;
     const char *text = http_body(exchange, &len);
     if (!body_is_json(http_header(exchange, "Content-Type")))
         fault_set(&fault, FAULT_MEDIA_TYPE, "The body must be application/json.");
     else
-        order->body = body_parse(text, len, &fault);
-    if (order->body != NULL && !json_is_object(order->body))
+        body = body_parse(text, len, &fault);
+    if (body != NULL && !json_is_object(body))
         fault_set(&fault, FAULT_MALFORMED, "The body must be a JSON object.");
+    if (fault.code == FAULT_NONE)
+        return body;
+    json_decref(body);
+    agent_fault(exchange, &fault);
+    return NULL;
+}
+
+static bool take_callback_url(struct agent *agent, struct http_exchange *exchange,
+                              struct agent_order *order)
+{
+    const json_t *url = json_object_get(order->body, "callback_url");
+    struct fault fault = {0};
+    if (url == NULL)
+        return true;
+    order->request.callback_url = json_string_value(url);
+    if (order->request.callback_url == NULL)
+        fault_set(&fault, FAULT_MALFORMED, "\"callback_url\" must be a string.");
+    else
+        callbacks_check_url(engine_callbacks(agent->engine), order->request.callback_url, &fault);
     if (fault.code == FAULT_NONE)
         return true;
     agent_fault(exchange, &fault);
     return false;
 }
 
-bool agent_take_order(struct http_exchange *exchange, bool with_nodes, struct agent_order *order)
+bool agent_take_order(struct agent *agent, struct http_exchange *exchange, bool with_nodes,
+                      struct agent_order *order)
 {
     struct fault fault = {0};
-    if (!take_body(exchange, order) || !check_keys(exchange, order, with_nodes) ||
-        !take_name(exchange, order))
+    order->body = agent_take_body(exchange);
+    if (order->body == NULL || !check_keys(exchange, order, with_nodes) ||
+        !take_name(exchange, order) || !take_callback_url(agent, exchange, order))
         return false;
     auth_none(http_address(exchange), &order->caller);
     order->request.contract = agent_contract.name;
@@ -163,14 +182,15 @@ void agent_order_clear(struct agent_order *order)
 
 static void on_healthz(void *self, struct http_exchange *exchange)
 {
-    /* "instance" changes with each start: the history, and with it every Idempotency-Key, is of one
-     * instance, so a client that repeats a request must see whether it still speaks to the same. */
+    /* "instance" is the journal's: the history, and with it every Idempotency-Key, is of one instance,
+     * so a client that repeats a request must see whether it still speaks to the same. */
     const struct agent *agent = self;
     struct engine_counts counts;
     engine_counts(agent->engine, &counts);
     http_answer(exchange, 200,
                 json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "status", "ok",
-                          "version", agent->version, "instance", agent->instance, "nodes",
+                          "version", agent->version, "instance",
+                          journal_instance(engine_journal(agent->engine)), "nodes",
                           (json_int_t)node_table_count(engine_nodes(agent->engine)), "queued",
                           (json_int_t)counts.queued, "in_flight", (json_int_t)counts.in_flight,
                           "delivered", (json_int_t)counts.delivered, "failed",
@@ -179,10 +199,18 @@ static void on_healthz(void *self, struct http_exchange *exchange)
 
 static void on_readyz(void *self, struct http_exchange *exchange)
 {
-    bool stopping = http_stopping(exchange);
-    (void)self;
-    http_answer(exchange, stopping ? 503 : 200,
-                json_pack("{s:s}", "status", stopping ? "stopping" : "ready"));
+    const struct agent *agent = self;
+    struct fault fault = {0};
+    if (http_stopping(exchange))
+        fault_set(&fault, FAULT_STOPPING, "nmid is shutting down");
+    else
+        journal_check(engine_journal(agent->engine), &fault);
+    if (fault.code == FAULT_NONE)
+        http_answer(exchange, 200, json_pack("{s:s}", "status", "ready"));
+    else
+        http_answer(exchange, 503,
+                    json_pack("{s:s, s:o}", "status", fault_name(fault.code), "message",
+                              body_text(fault.message)));
 }
 
 /* ---- The contract ---- */
@@ -192,6 +220,10 @@ static const struct http_route routes[] = {
     {"GET", "/readyz", on_readyz},
     {"POST", "/agent/v1/nodes/{id}/actions", agent_on_post_action},
     {"POST", "/agent/v1/nodes/{id}/probe", agent_on_probe},
+    {"PUT", "/agent/v1/nodes/{id}/lock", agent_on_put_lock},
+    {"DELETE", "/agent/v1/nodes/{id}/lock", agent_on_delete_lock},
+    {"PUT", "/agent/v1/nodes/{id}/status", agent_on_put_status},
+    {"DELETE", "/agent/v1/nodes/{id}/status", agent_on_delete_status},
     {"GET", "/agent/v1/nodes/{id}", agent_on_get_node},
     {"GET", "/agent/v1/nodes", agent_on_list_nodes},
     {"GET", "/agent/v1/actions/{id}", agent_on_get_action},
@@ -221,7 +253,6 @@ struct agent *agent_new(struct loop *loop, struct engine *engine, size_t history
     agent->engine = engine;
     agent->history = history;
     agent->version = version;
-    uuid_random(agent->instance);
     agent->newest_end = &agent->oldest;
     return agent;
 }
@@ -231,6 +262,7 @@ void agent_free(struct agent *agent)
     if (agent == NULL)
         return;
     agent_drop_batches(agent);
+    agent_drop_changes(agent);
     map_free(agent->batches);
     free(agent);
 }

@@ -121,7 +121,7 @@ void agent_on_post_action(void *self, struct http_exchange *exchange)
     struct action *action = NULL;
     bool repeat = false;
     struct fault fault = {0};
-    if (agent_take_order(exchange, false, &order)) {
+    if (agent_take_order(agent, exchange, false, &order)) {
         order.request.node_ident = http_param(exchange, "id");
         if (engine_submit(agent->engine, &order.request, &action, &repeat, &fault) < 0)
             agent_fault(exchange, &fault);

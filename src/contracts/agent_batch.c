@@ -222,7 +222,7 @@ static void make_batch(struct agent *agent, struct http_exchange *exchange,
 void agent_on_post_batch(void *self, struct http_exchange *exchange)
 {
     struct agent_order order = {0};
-    if (agent_take_order(exchange, true, &order))
+    if (agent_take_order(self, exchange, true, &order))
         make_batch(self, exchange, &order);
     agent_order_clear(&order);
 }

@@ -7,6 +7,7 @@
 #include "contracts/body.h"
 #include "core/auth.h"
 #include "core/driver.h"
+#include "core/journal_more.h"
 #include "core/policy.h"
 
 static json_t *text_or_null(const char *text)
@@ -14,15 +15,26 @@ static json_t *text_or_null(const char *text)
     return text == NULL || *text == '\0' ? json_null() : body_text(text);
 }
 
-static json_t *node_json(const struct node *node)
+/* Where a lock or a status comes from. */
+static const char *source(bool set_at_run_time)
 {
+    return set_at_run_time ? "run-time" : "configuration";
+}
+
+json_t *agent_node_json(const struct agent *agent, const struct node *node)
+{
+    const struct journal_override *set =
+        journal_override(engine_journal(agent->engine), node->uuid);
+    bool has_lock = set != NULL && set->has_lock, has_status = set != NULL && set->has_status;
     json_t *info = node->driver->info_json != NULL ? node->driver->info_json(node->driver_info)
                                                    : json_object();
-    return json_pack("{s:s, s:o, s:o, s:o, s:s, s:b, s:s, s:o, s:o}", "uuid", node->uuid, "name",
-                     text_or_null(node->name), "instance_uuid", text_or_null(node->instance_uuid),
-                     "project_id", text_or_null(node->project_id), "status",
-                     node_status_name(node->status), "locked", (int)node->locked, "driver",
-                     node->driver->name, "driver_info", info, "bmc", text_or_null(node->target));
+    return json_pack(
+        "{s:s, s:o, s:o, s:o, s:s, s:s, s:b, s:s, s:s, s:o, s:o}", "uuid", node->uuid, "name",
+        text_or_null(node->name), "instance_uuid", text_or_null(node->instance_uuid), "project_id",
+        text_or_null(node->project_id), "status",
+        node_status_name(engine_status(agent->engine, node)), "status_source", source(has_status),
+        "locked", (int)engine_locked(agent->engine, node), "lock_source", source(has_lock),
+        "driver", node->driver->name, "driver_info", info, "bmc", text_or_null(node->target));
 }
 
 void agent_on_list_nodes(void *self, struct http_exchange *exchange)
@@ -38,13 +50,12 @@ void agent_on_list_nodes(void *self, struct http_exchange *exchange)
     for (size_t i = 0; i < node_table_count(table); i++) {
         const struct node *node = node_table_at(table, i);
         if (policy_sees(&caller, node))
-            json_array_append_new(nodes, node_json(node));
+            json_array_append_new(nodes, agent_node_json(agent, node));
     }
     http_answer(exchange, 200, json_pack("{s:o}", "nodes", nodes));
 }
 
-/* The node of the path; NULL when the error is answered. */
-static struct node *take_node(struct agent *agent, struct http_exchange *exchange)
+struct node *agent_take_node(struct agent *agent, struct http_exchange *exchange)
 {
     struct fault fault = {0};
     struct principal caller;
@@ -57,9 +68,9 @@ static struct node *take_node(struct agent *agent, struct http_exchange *exchang
 
 void agent_on_get_node(void *self, struct http_exchange *exchange)
 {
-    const struct node *node = take_node(self, exchange);
+    const struct node *node = agent_take_node(self, exchange);
     if (node != NULL)
-        http_answer(exchange, 200, node_json(node));
+        http_answer(exchange, 200, agent_node_json(self, node));
 }
 
 /* ---- Probe ---- */
@@ -102,7 +113,7 @@ void agent_on_probe(void *self, struct http_exchange *exchange)
 {
     struct agent *agent = self;
     struct fault fault = {0};
-    struct node *node = take_node(agent, exchange);
+    struct node *node = agent_take_node(agent, exchange);
     struct probe *probe = node == NULL ? NULL : calloc(1, sizeof *probe);
     if (node == NULL)
         return;

@@ -11,10 +11,10 @@ struct agent {
     struct loop *loop;
     struct engine *engine;
     const char *version;
-    char instance[UUID_TEXT]; /* of this run of the daemon */
-    struct map *batches;      /* by id */
+    struct map *batches; /* by id */
     struct batch *oldest, **newest_end;
     size_t entries, history;
+    struct change *changes; /* of lock and status, not yet on disk */
 };
 
 /* What a POST of one action or of a batch asks for. */
@@ -36,9 +36,19 @@ void agent_malformed(struct http_exchange *exchange, const char *format, ...)
  * that is not in names, or twice. */
 bool agent_arguments(struct http_exchange *exchange, const char *const *names, const char **values);
 
+/* The body, a JSON object: a new reference. NULL when the error is answered. */
+json_t *agent_take_body(struct http_exchange *exchange);
+
+/* The node of the path, borrowed. NULL when the error is answered. */
+struct node *agent_take_node(struct agent *agent, struct http_exchange *exchange);
+
+/* A node as it is shown; a new reference. */
+json_t *agent_node_json(const struct agent *agent, const struct node *node);
+
 /* Reads the body of a POST; with_nodes: "nodes" may be there. False when the error is answered.
  * agent_order_clear() afterwards in either case. */
-bool agent_take_order(struct http_exchange *exchange, bool with_nodes, struct agent_order *order);
+bool agent_take_order(struct agent *agent, struct http_exchange *exchange, bool with_nodes,
+                      struct agent_order *order);
 void agent_order_clear(struct agent_order *order);
 
 void agent_on_post_action(void *self, struct http_exchange *exchange);
@@ -49,9 +59,14 @@ void agent_on_get_batch(void *self, struct http_exchange *exchange);
 void agent_on_list_nodes(void *self, struct http_exchange *exchange);
 void agent_on_get_node(void *self, struct http_exchange *exchange);
 void agent_on_probe(void *self, struct http_exchange *exchange);
+void agent_on_put_lock(void *self, struct http_exchange *exchange);
+void agent_on_delete_lock(void *self, struct http_exchange *exchange);
+void agent_on_put_status(void *self, struct http_exchange *exchange);
+void agent_on_delete_status(void *self, struct http_exchange *exchange);
 
-/* Forgets every batch. */
+/* Forgets every batch; and every change that nobody is left to answer. */
 void agent_drop_batches(struct agent *agent);
+void agent_drop_changes(struct agent *agent);
 
 /* May this caller see the action? */
 bool agent_sees(const struct principal *caller, const struct action *action);

@@ -4,6 +4,7 @@ libnmid_a_SOURCES += \
 	src/contracts/agent_actions.c \
 	src/contracts/agent_batch.c \
 	src/contracts/agent_nodes.c \
+	src/contracts/agent_override.c \
 	src/contracts/body.c src/contracts/body.h \
 	src/contracts/microversion.c src/contracts/microversion.h \
 	src/contracts/nova.c src/contracts/nova.h \

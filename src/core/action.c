@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "core/action.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
@@ -20,8 +21,8 @@ struct action *action_new(struct node *node, const char *name, const char *contr
     memcpy(action->id, "req-", 4);
     uuid_random(action->id + 4);
     action->node = node_ref(node);
-    action->name = name;
-    action->contract = contract;
+    snprintf(action->name, sizeof action->name, "%s", name);
+    snprintf(action->contract, sizeof action->contract, "%s", contract);
     action->user = copy(caller->user);
     action->project_id = copy(caller->project_id);
     action->address = copy(caller->address);
@@ -52,7 +53,9 @@ void action_unref(struct action *action)
     free(action->resolved);
     free(action->key_scope);
     free(action->fingerprint);
+    free(action->callback_url);
     free(action->message);
+    free(action->evidence_text);
     json_decref(action->evidence);
     free(action);
 }
@@ -100,6 +103,16 @@ static json_t *time_or_null(int64_t wall_us)
     return wall_us == 0 ? json_null() : json_string(clock_text(wall_us, text));
 }
 
+static json_t *evidence_json(const struct action *action)
+{
+    json_t *json = NULL;
+    if (action->evidence != NULL)
+        json = json_deep_copy(action->evidence);
+    else if (action->evidence_text != NULL)
+        json = json_loads(action->evidence_text, 0, NULL);
+    return json != NULL ? json : json_object();
+}
+
 json_t *action_json(const struct action *action)
 {
     bool finished = action->state == ACTION_FINISHED;
@@ -112,8 +125,7 @@ json_t *action_json(const struct action *action)
         (int)action->force, "state", action_state_name(action->state), "outcome",
         text_or_null(finished ? action_outcome_name(action->outcome) : NULL), "code",
         text_or_null(action->code != FAULT_NONE ? fault_name(action->code) : NULL), "message",
-        text_or_null(action->message), "evidence",
-        action->evidence != NULL ? json_deep_copy(action->evidence) : json_object(), "created_at",
+        text_or_null(action->message), "evidence", evidence_json(action), "created_at",
         time_or_null(action->created_at), "sent_at", time_or_null(action->sent_at), "finished_at",
         time_or_null(action->finished_at));
 }

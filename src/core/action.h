@@ -22,8 +22,10 @@ struct principal {
     bool administrator;
 };
 
-#define ACTION_ID_TEXT 41 /* "req-" and a UUID */
-#define ACTION_KEY_MAX 255
+#define ACTION_ID_TEXT       41 /* "req-" and a UUID */
+#define ACTION_KEY_MAX       255
+#define ACTION_NAME_TEXT     24
+#define ACTION_CONTRACT_TEXT 16
 
 struct engine;
 struct action_wait;
@@ -31,30 +33,38 @@ struct action_wait;
 struct action {
     unsigned references;
     char id[ACTION_ID_TEXT];
-    struct node *node;   /* counted */
-    const char *name;    /* "inject_nmi" or "trigger_crash_dump"; static */
-    const char *contract; /* "nova", "agent" ...; static */
-    char *user, *project_id, *address; /* the caller; project_id may be NULL */
+    struct node *node;                   /* counted */
+    char name[ACTION_NAME_TEXT];         /* "inject_nmi" or "trigger_crash_dump" */
+    char contract[ACTION_CONTRACT_TEXT]; /* "nova", "agent" ... */
+    char *user, *project_id, *address;   /* the caller; project_id may be NULL */
     bool force;
-    char *resolved;      /* the BMC's address where node->target has a name; or NULL */
-    char *key_scope;     /* caller, node and Idempotency-Key; NULL without a key */
-    char *fingerprint;   /* of the body, to tell a repeat from a reuse of the key */
+    char *resolved;     /* the BMC's address where node->target has a name; or NULL */
+    char *key_scope;    /* caller, node and Idempotency-Key; NULL without a key */
+    char *fingerprint;  /* of the body, to tell a repeat from a reuse of the key */
+    char *callback_url; /* the caller's own, or NULL */
     enum action_state state;
     enum action_outcome outcome;
     enum fault_code code; /* FAULT_NONE when delivered */
-    char *message;       /* NULL until finished */
-    json_t *evidence;    /* an object, or NULL while there is none */
+    char *message;        /* NULL until finished */
+    json_t *evidence;     /* an object, or NULL while there is none */
+    char *evidence_text;  /* once finished: the same as text, and evidence is NULL again */
+    unsigned sends;       /* Chassis Controls that the journal has been told of: n of sent(n) */
     int64_t created_at, sent_at, finished_at; /* wall clock, us; 0: not yet */
     int64_t finished_mono;                    /* for the hold-off */
     /* The engine's own. */
     struct engine *engine;
     enum action_state durable; /* what the journal has */
     struct action_wait *waits;
-    struct action *next;   /* in the window's queue */
-    bool started;          /* holds a place in the window */
-    void (*go)(void *arg); /* the driver waits for *sent* on disk */
+    struct action *next;         /* in the window's queue */
+    struct action *next_telling; /* finished, and its callers wait for the journal */
+    bool started;                /* holds a place in the window */
+    void (*go)(void *arg);       /* the driver waits for *sent* on disk */
     void *go_arg;
-    uint64_t serial; /* the journal's own */
+    /* The journal's own. */
+    uint64_t serial, finish_serial; /* in the order of acceptance, of the end */
+    struct action *older, *newer;   /* in the history */
+    unsigned last_of;               /* so many "last NMI" entries are this one */
+    bool in_history, refusal;       /* refusal: never accepted (a node of a batch) */
 };
 
 struct action *action_new(struct node *node, const char *name, const char *contract,

@@ -132,6 +132,7 @@ void conf_free(struct conf *conf)
     free(conf->listeners);
     free(conf->state_dir);
     free(conf->include_dir);
+    conf_callback_clear(&conf->callback);
     node_table_free(conf->nodes);
     free(conf);
 }

@@ -38,6 +38,7 @@ static const struct number_key limits_keys[] = {
     {"request_s", LIMITS(request_s), 1, 3600, 10},
     {"idle_s", LIMITS(idle_s), 1, 86400, 60},
     {"history", LIMITS(history), 1, 1000000, 10000},
+    {"history_days", LIMITS(history_days), 0, 36500, 90},
     {"queue", LIMITS(queue), 1, 10000000, 100000},
     {NULL, 0, 0, 0, 0},
 };
@@ -65,6 +66,7 @@ int conf_defaults(struct conf *conf)
     set_defaults(&conf->ipmi, ipmi_keys);
     conf->ipmi.sel = CONF_SEL_SILENCE;
     set_defaults(&conf->limits, limits_keys);
+    conf->callback.timeout_ms = CONF_CALLBACK_TIMEOUT_MS;
     conf->state_dir = strdup(DEFAULT_STATE_DIR);
     conf->listeners = calloc(1, sizeof *conf->listeners);
     conf->nodes = node_table_new();
@@ -165,6 +167,7 @@ void conf_read_main(struct conf_block *root)
     read_hold_off(root);
     read_ipmi(root);
     read_limits(root);
+    conf_read_callback(root);
     conf_read_nodes(root);
     block_finish(root);
 }

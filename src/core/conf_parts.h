@@ -71,4 +71,9 @@ void conf_read_auth(struct conf_block *block);
 /* conf_node.c */
 void conf_read_nodes(struct conf_block *root);
 
+/* conf_callback.c */
+void conf_read_callback(struct conf_block *root);
+void conf_callback_clear(struct conf_callback *callback); /* wipes and frees what is in it */
+#define CONF_CALLBACK_TIMEOUT_MS 10000
+
 #endif

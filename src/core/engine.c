@@ -9,10 +9,10 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/callback.h"
 #include "core/engine_state.h"
 
 static void on_before_wait(void *arg);
-static void on_journal_done(void *arg, struct action *action, enum action_state state, bool ok);
 
 /* ---- Life ---- */
 
@@ -31,7 +31,7 @@ struct engine *engine_new(struct loop *loop, const struct conf *conf,
     engine->journal = journal;
     engine->queue_end = &engine->queue;
     wait_queue_init(&engine->waits, loop);
-    journal_on_done(journal, on_journal_done, engine);
+    journal_on_done(journal, engine_on_journal, engine);
     for (size_t i = 0; drivers[i] != NULL && i < DRIVERS_MAX; i++) {
         engine->instances[i] = drivers[i]->open(loop, &conf->ipmi, fault);
         if (engine->instances[i] == NULL) {
@@ -40,7 +40,8 @@ struct engine *engine_new(struct loop *loop, const struct conf *conf,
         }
         engine->drivers[i] = drivers[i];
     }
-    if (loop_before_wait(loop, on_before_wait, engine, fault) < 0) {
+    if (loop_before_wait(loop, on_before_wait, engine, fault) < 0 ||
+        engine_record_begin(engine, fault) < 0) {
         engine_free(engine);
         return NULL;
     }
@@ -56,6 +57,7 @@ void engine_free(struct engine *engine)
     while (engine->waits.due != NULL)
         wait_cancel(engine->waits.due);
     journal_on_done(engine->journal, NULL, NULL);
+    engine_record_end(engine);
     map_free(engine->occupied);
     free(engine);
 }
@@ -63,18 +65,24 @@ void engine_free(struct engine *engine)
 void engine_reload(struct engine *engine, const struct conf *conf)
 {
     engine->conf = conf;
+    callbacks_configure(engine->callbacks, &conf->callback);
     for (size_t i = 0; i < DRIVERS_MAX && engine->drivers[i] != NULL; i++)
         engine->drivers[i]->configure(engine->instances[i], &conf->ipmi);
     engine_pump(engine); /* the window may have grown */
 }
 
-static void *instance_of(const struct engine *engine, const struct driver *driver)
+void *engine_instance(const struct engine *engine, const struct driver *driver)
 {
     for (size_t i = 0; i < DRIVERS_MAX; i++) {
         if (engine->drivers[i] == driver)
             return engine->instances[i];
     }
     return NULL;
+}
+
+struct callbacks *engine_callbacks(struct engine *engine)
+{
+    return engine->callbacks;
 }
 
 struct journal *engine_journal(struct engine *engine)
@@ -167,7 +175,7 @@ static void start(struct engine *engine, struct action *action)
     const struct driver *driver = action->node->driver;
     engine->in_window++;
     action->started = true;
-    driver->start(instance_of(engine, driver), action);
+    driver->start(engine_instance(engine, driver), action);
 }
 
 /* Has a reload given this node another BMC, or none, while its action waited? Then its BMC may by
@@ -211,8 +219,9 @@ void action_sending(struct action *action, loop_fn *go, void *arg)
 {
     action->go = go;
     action->go_arg = arg;
+    action->sends++;
     if (journal_write(action->engine->journal, action, ACTION_SENT) < 0)
-        on_journal_done(action->engine, action, ACTION_SENT, false);
+        engine_on_journal(action->engine, action, ACTION_SENT, false);
 }
 
 void action_revoke(struct action *action)
@@ -226,35 +235,6 @@ void action_evidence(struct action *action, const char *key, json_t *value)
         action->evidence = json_object();
     if (action->evidence == NULL || json_object_set_new(action->evidence, key, value) < 0)
         log_warning("action %s: evidence %s lost, out of memory", action->id, key);
-}
-
-static void count_outcome(struct engine *engine, enum action_outcome outcome)
-{
-    if (outcome == OUTCOME_DELIVERED)
-        engine->counts.delivered++;
-    else if (outcome == OUTCOME_FAILED)
-        engine->counts.failed++;
-    else
-        engine->counts.unknown++;
-}
-
-/* The true outcome goes into the action first; then the journal hears of it. */
-static void finish(struct action *action, enum action_outcome outcome, enum fault_code code,
-                   const char *message)
-{
-    struct engine *engine = action->engine;
-    action->go = NULL;
-    action->state = ACTION_FINISHED;
-    action->outcome = outcome;
-    action->code = code;
-    action->message = strdup(message);
-    action->finished_at = clock_wall_us();
-    action->finished_mono = clock_mono_us();
-    count_outcome(engine, outcome);
-    log_info("action %s: %s of %s %s: %s", action->id, action->name, node_label(action->node),
-             action_outcome_name(outcome), message);
-    if (journal_write(engine->journal, action, ACTION_FINISHED) < 0)
-        on_journal_done(engine, action, ACTION_FINISHED, false);
 }
 
 void action_finish(struct action *action, enum action_outcome outcome, enum fault_code code,
@@ -273,47 +253,9 @@ void action_finish(struct action *action, enum action_outcome outcome, enum faul
     engine_vacate(engine, action->node);
     if (action->started)
         engine->in_window--;
-    finish(action, outcome, code, message);
+    engine_finish(action, outcome, code, message);
     action_unref(action);
     engine_pump(engine);
-}
-
-/* ---- What the journal calls ---- */
-
-/* *accepted* or *sent* could not be recorded: nothing may leave. */
-static void give_up(struct engine *engine, struct action *action)
-{
-    static const char why[] = "the action could not be recorded; nothing was sent";
-    if (action->state == ACTION_FINISHED)
-        return;
-    action->go = NULL; /* the driver may take its time, and *sent* may still succeed */
-    if (action->started)
-        action->node->driver->abort(instance_of(engine, action->node->driver), action,
-                                    FAULT_JOURNAL, why);
-    else
-        action_finish(action, OUTCOME_FAILED, FAULT_JOURNAL, why);
-}
-
-static void on_journal_done(void *arg, struct action *action, enum action_state state, bool ok)
-{
-    struct engine *engine = arg;
-    if (action->durable < state)
-        action->durable = state;
-    if (!ok && state == ACTION_FINISHED) {
-        /* The caller still hears the truth; but what cannot be remembered must not go on. */
-        log_error("action %s: its outcome (%s) could not be recorded; new actions are refused",
-                  action->id, action_outcome_name(action->outcome));
-        engine->journal_broken = true;
-    } else if (!ok) {
-        give_up(engine, action);
-    } else if (state == ACTION_SENT && action->go != NULL) {
-        loop_fn *go = action->go;
-        action->go = NULL;
-        action->state = ACTION_SENT;
-        action->sent_at = clock_wall_us(); /* go() sends the datagram */
-        go(action->go_arg);
-    }
-    wait_reached(&engine->waits, action);
 }
 
 /* ---- Probes, refusals of a batch, the end ---- */
@@ -345,7 +287,7 @@ int engine_probe(struct engine *engine, struct node *node, engine_probe_fn *done
         return fault_set(fault, FAULT_MEMORY, "out of memory");
     occupation->probe_done = done;
     occupation->probe_arg = arg;
-    node->driver->probe(instance_of(engine, node->driver), node, on_probe_done, occupation);
+    node->driver->probe(engine_instance(engine, node->driver), node, on_probe_done, occupation);
     return 0;
 }
 
@@ -353,15 +295,16 @@ struct action *engine_record_refusal(struct engine *engine, const struct request
                                      const struct fault *refusal, struct fault *fault)
 {
     struct node *node = engine_find(engine, request->node_ident, request->caller, fault);
-    if (node == NULL)
+    if (node == NULL || journal_check(engine->journal, fault) < 0)
         return NULL;
     struct action *action = action_new(node, request->name, request->contract, request->caller);
-    if (action == NULL) {
+    if (action == NULL || !engine_take_request(engine, action, request)) {
+        action_unref(action);
         fault_set(fault, FAULT_MEMORY, "out of memory");
         return NULL;
     }
-    action->engine = engine;
-    finish(action, OUTCOME_FAILED, refusal->code, refusal->message);
+    action->refusal = true;
+    engine_finish(action, OUTCOME_FAILED, refusal->code, refusal->message);
     struct action *kept = journal_find(engine->journal, action->id);
     action_unref(action);
     if (kept == NULL)

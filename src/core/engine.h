@@ -11,6 +11,7 @@
 #include "loop/loop.h"
 
 struct driver;
+struct callbacks;
 
 /* One plain request, as every contract makes it. Everything is borrowed for the call. */
 struct request {
@@ -22,6 +23,7 @@ struct request {
     const char *idempotency_key; /* or NULL */
     const char *fingerprint;     /* what the key must be the same for, e.g. the body; or NULL */
     bool force;                  /* administrators: passes hold-off and status */
+    const char *callback_url;    /* checked by callbacks_check_url(); or NULL */
 };
 
 /* conf is borrowed: it must live until engine_reload() or engine_free(). drivers: NULL-terminated;
@@ -35,6 +37,11 @@ void engine_free(struct engine *engine); /* after engine_drain() has reported; N
 void engine_reload(struct engine *engine, const struct conf *conf);
 
 struct journal *engine_journal(struct engine *engine);
+struct callbacks *engine_callbacks(struct engine *engine);
+
+/* Lock and status as they count now: set at run time, else of the configuration. */
+bool engine_locked(const struct engine *engine, const struct node *node);
+enum node_status engine_status(const struct engine *engine, const struct node *node);
 
 const struct node_table *engine_nodes(const struct engine *engine);
 
@@ -49,7 +56,8 @@ int engine_submit(struct engine *engine, const struct request *request, struct a
                   bool *ret_repeat, struct fault *fault);
 
 /* Calls fn(arg, action) once, from a later turn of the loop, when the journal has the action in
- * this state or a later one (also when it has already); then the wait is gone. Cancel before arg goes away. */
+ * this state or a later one (also when it has already); then the wait is gone. Cancel before arg
+ * goes away. */
 typedef void action_wait_fn(void *arg, struct action *action);
 struct action_wait *engine_wait(struct engine *engine, struct action *action,
                                 enum action_state state, action_wait_fn *fn, void *arg);

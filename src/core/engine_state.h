@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What engine.c and ladder.c share, and nobody else. */
+/* What engine*.c and ladder.c share, and nobody else. */
 #ifndef NMID_CORE_ENGINE_STATE_H
 #define NMID_CORE_ENGINE_STATE_H
 
@@ -29,20 +29,39 @@ struct engine {
     struct wait_queue waits;
     struct action *queue, **queue_end; /* waits for the window, counted */
     size_t queued, in_window;
-    bool pumping, draining, journal_broken;
+    bool pumping, draining;
+    bool lost; /* an end could not even be remembered: nothing new until a restart */
+    struct action *telling, **telling_end; /* finished, not recorded yet; counted */
+    struct loop_timer *tell;
+    struct callbacks *callbacks;
     loop_fn *drained;
     void *drained_arg;
     struct engine_counts counts;
 };
 
-/* Marks node and BMC as taken (by an action, or by a probe when action is NULL); NULL when memory is
- * out. */
+/* Marks node and BMC as taken (by an action, or by a probe when action is NULL); NULL when memory
+ * is out. */
 struct occupation *engine_occupy(struct engine *engine, struct node *node, struct action *action);
 void engine_vacate(struct engine *engine, struct node *node);
 
 /* Queues an action for the window, and lets out what the window has room for. */
 void engine_enqueue(struct engine *engine, struct action *action);
 void engine_pump(struct engine *engine);
+
+/* The driver's instance. */
+void *engine_instance(const struct engine *engine, const struct driver *driver);
+
+/* engine_record.c: an action's end, which the journal hears of before anybody else; the journal's
+ * answers; what an earlier daemon left. */
+void engine_finish(struct action *action, enum action_outcome outcome, enum fault_code code,
+                   const char *message);
+void engine_on_journal(void *arg, struct action *action, enum action_state state, bool ok);
+int engine_record_begin(struct engine *engine, struct fault *fault);
+void engine_record_end(struct engine *engine);
+
+/* What an action keeps of its request; false when memory is out. */
+bool engine_take_request(struct engine *engine, struct action *action,
+                         const struct request *request);
 
 /* The rungs that a probe climbs too. */
 int engine_check_in_flight(const struct engine *engine, const struct node *node,

@@ -1,52 +1,298 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The journal in memory. Actions stand in an array in the order of acceptance; the array slides
- * when the oldest finished ones are forgotten. A node's last NMI is remembered beyond that. */
+/* The journal's writes. What a turn of the loop wants written collects in `turn`; before the loop
+ * waits, it goes to the thread as one transaction, or stays until the thread is done with the one
+ * before. When a transaction fails, what must not be lost (an end, a post) is `owed`: it goes first
+ * in each later try, of which there is one a second. */
 #include "core/journal.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include "base/map.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/journal_state.h"
 
-struct write {
-    struct action *action; /* counted */
-    enum action_state state;
+#define RETRY_US INT64_C(1000000)
+#define AGE_US   INT64_C(3600000000) /* how often the old is looked for */
+
+/* One transaction, on its way through the thread. */
+struct batch {
+    struct journal *journal;
+    struct ops ops;
+    bool tried; /* the thread has had it */
+    struct fault fault;
 };
 
-struct journal {
-    struct loop *loop;
-    journal_done_fn *done;
-    void *done_arg;
+/* ---- Ops ---- */
 
-    struct action **actions; /* counted; actions[i]->serial == first_serial + i */
-    size_t count, size, history;
-    uint64_t first_serial;
-    struct map *by_id, *by_key;
-    struct map *last_by_uuid, *last_by_target; /* counted */
-
-    struct write *writes; /* of this turn */
-    size_t write_count, write_size;
-};
-
-static void complete_writes(void *arg)
+static struct op *ops_add(struct ops *ops)
 {
-    struct journal *journal = arg;
-    if (journal->write_count == 0)
-        return;
-    /* What the done functions write belongs to the next turn. */
-    struct write *writes = journal->writes;
-    size_t count = journal->write_count;
-    journal->writes = NULL;
-    journal->write_count = journal->write_size = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (journal->done != NULL)
-            journal->done(journal->done_arg, writes[i].action, writes[i].state, true);
-        action_unref(writes[i].action);
+    if (ops->count == ops->size) {
+        size_t size = ops->size == 0 ? 64 : ops->size * 2;
+        struct op *grown = reallocarray(ops->ops, size, sizeof *grown);
+        if (grown == NULL)
+            return NULL;
+        ops->ops = grown;
+        ops->size = size;
     }
-    free(writes);
+    struct op *op = &ops->ops[ops->count++];
+    memset(op, 0, sizeof *op);
+    return op;
+}
+
+struct op *journal_op(struct journal *journal, enum op_kind kind)
+{
+    struct op *op = ops_add(&journal->turn);
+    if (op == NULL)
+        return NULL;
+    op->kind = kind;
+    journal->pending++;
+    loop_wake(journal->loop);
+    return op;
+}
+
+static void op_clear(struct op *op)
+{
+    if (op->kind == OP_ACTION)
+        action_unref(op->action.action);
+    if (op->kind == OP_POST) {
+        free(op->post.url);
+        free(op->post.body);
+    }
+}
+
+static void ops_clear(struct ops *ops)
+{
+    for (size_t i = 0; i < ops->count; i++)
+        op_clear(&ops->ops[i]);
+    free(ops->ops);
+    *ops = (struct ops){0};
+}
+
+/* All of `from` to the end of `to`; -1 when memory is out (nothing moved). */
+static int ops_move(struct ops *to, struct ops *from)
+{
+    struct op *grown = reallocarray(to->ops, to->count + from->count, sizeof *grown);
+    if (grown == NULL)
+        return -1;
+    to->ops = grown;
+    to->size = to->count + from->count;
+    memcpy(to->ops + to->count, from->ops, from->count * sizeof *from->ops);
+    to->count = to->size;
+    free(from->ops);
+    *from = (struct ops){0};
+    return 0;
+}
+
+/* Lost, it would leave the database saying less than is true, or a caller uncalled. */
+static bool must_be_written(const struct op *op)
+{
+    return op->kind != OP_OVERRIDE &&
+           (op->kind != OP_ACTION || op->action.state == ACTION_FINISHED);
+}
+
+/* ---- On the thread ---- */
+
+static int op_write(struct journal_db *db, const struct op *op, struct fault *fault)
+{
+    switch (op->kind) {
+    case OP_ACTION:
+        return db_put_action(db, &op->action.row, fault);
+    case OP_FORGET:
+        return db_forget_action(db, op->serial, fault);
+    case OP_OVERRIDE: {
+        struct journal_override_row row =
+            journal_override_row(op->override.uuid, &op->override.value);
+        return db_put_override(db, &row, fault);
+    }
+    case OP_POST: {
+        const struct journal_post *post = &op->post;
+        struct journal_post_row row = {post->serial, post->action_id, post->url,  post->body,
+                                       post->since,  post->next_at,   post->tries};
+        return db_put_post(db, &row, fault);
+    }
+    case OP_POST_LATER:
+        return db_move_post(db, op->post.serial, op->post.tries, op->post.next_at, fault);
+    case OP_POST_REMOVE:
+        return db_remove_post(db, op->post.serial, fault);
+    }
+    return 0;
+}
+
+static void batch_write(void *arg)
+{
+    struct batch *batch = arg;
+    struct journal_db *db = batch->journal->db;
+    batch->tried = true;
+    int result = db_begin(db, &batch->fault);
+    for (size_t i = 0; result == 0 && i < batch->ops.count; i++)
+        result = op_write(db, &batch->ops.ops[i], &batch->fault);
+    if (result == 0)
+        result = db_commit(db, &batch->fault);
+    if (result < 0)
+        db_rollback(db);
+}
+
+/* ---- Back on the loop ---- */
+
+static void override_apply(struct journal *journal, const struct op *op)
+{
+    struct override_entry *entry = map_get(journal->overrides, op->override.uuid);
+    if (!op->override.value.has_lock && !op->override.value.has_status) {
+        free(map_remove(journal->overrides, op->override.uuid));
+    } else if (entry != NULL) {
+        entry->value = op->override.value;
+    } else if ((entry = calloc(1, sizeof *entry)) != NULL) {
+        memcpy(entry->uuid, op->override.uuid, sizeof entry->uuid);
+        entry->value = op->override.value;
+        if (map_put(journal->overrides, entry->uuid, entry) < 0)
+            free(entry); /* it is on disk, and counts from the next start */
+    }
+}
+
+static void op_tell(struct journal *journal, const struct op *op, bool ok)
+{
+    if (op->told)
+        return;
+    journal->pending--;
+    if (op->kind == OP_ACTION && journal->done != NULL)
+        journal->done(journal->done_arg, op->action.action, op->action.state, ok);
+    if (op->kind == OP_OVERRIDE && op->override.done != NULL)
+        op->override.done(op->override.arg, ok);
+}
+
+static void batch_succeeded(struct journal *journal, struct batch *batch)
+{
+    if (journal->failing)
+        log_info("the journal can be written again");
+    journal->failing = false;
+    for (size_t i = 0; i < batch->ops.count; i++) {
+        journal->owed_count -= batch->ops.ops[i].told;
+        if (batch->ops.ops[i].kind == OP_OVERRIDE)
+            override_apply(journal, &batch->ops.ops[i]);
+    }
+    for (size_t i = 0; i < batch->ops.count; i++)
+        op_tell(journal, &batch->ops.ops[i], true);
+    ops_clear(&batch->ops);
+}
+
+/* What must be written moves to `owed`; who is told may find journal_check() failing already. */
+static void batch_failed(struct journal *journal, struct batch *batch)
+{
+    if (!journal->failing && batch->tried)
+        log_error("%s; what was not recorded is not done", batch->fault.message);
+    journal->failing = true;
+    journal->fault = batch->fault;
+    for (size_t i = 0; i < batch->ops.count; i++) {
+        struct op *op = &batch->ops.ops[i];
+        struct op *owed = must_be_written(op) ? ops_add(&journal->owed) : NULL;
+        if (owed == NULL)
+            continue;
+        *owed = *op;
+        owed->told = true;
+        journal->owed_count += !op->told;
+        if (op->kind == OP_ACTION)
+            action_ref(op->action.action);
+        if (op->kind == OP_POST) /* the copy has the strings */
+            op->post.url = op->post.body = NULL;
+    }
+    if (journal->owed.count > 0)
+        loop_timer_set(journal->retry, clock_mono_us() + RETRY_US);
+    for (size_t i = 0; i < batch->ops.count; i++)
+        op_tell(journal, &batch->ops.ops[i], false);
+    ops_clear(&batch->ops);
+}
+
+static void batch_done(void *arg)
+{
+    struct batch *batch = arg;
+    struct journal *journal = batch->journal;
+    journal->writing = NULL;
+    if (!batch->tried) /* journal_free() came first: write_rest() has it */
+        fault_set(&batch->fault, FAULT_JOURNAL, "the journal is being closed");
+    if (batch->fault.code == FAULT_NONE)
+        batch_succeeded(journal, batch);
+    else
+        batch_failed(journal, batch);
+    free(batch);
     loop_wake(journal->loop);
 }
 
-struct journal *journal_new(struct loop *loop, size_t history, struct fault *fault)
+/* Takes what there is to write, the owed first; NULL when memory is out: then it stays. */
+static struct batch *batch_new(struct journal *journal)
+{
+    struct batch *batch = calloc(1, sizeof *batch);
+    if (batch == NULL)
+        return NULL;
+    batch->journal = journal;
+    if (journal->owed.count == 0) {
+        batch->ops = journal->turn;
+        journal->turn = (struct ops){0};
+        return batch;
+    }
+    if (journal->turn.count > 0 && ops_move(&journal->owed, &journal->turn) < 0) {
+        free(batch);
+        return NULL;
+    }
+    batch->ops = journal->owed;
+    journal->owed = (struct ops){0};
+    return batch;
+}
+
+/* Before the loop waits. */
+static void hand_over(void *arg)
+{
+    struct journal *journal = arg;
+    if (journal->writing != NULL || (journal->turn.count == 0 && !journal->retry_due))
+        return;
+    journal->retry_due = false;
+    struct batch *batch = batch_new(journal);
+    if (batch == NULL || pool_submit(journal->pool, batch_write, batch_done, batch, NULL) < 0) {
+        if (batch != NULL) /* the memory is out: again in a second, and nobody is told */
+            journal->turn = batch->ops;
+        free(batch);
+        loop_timer_set(journal->retry, clock_mono_us() + RETRY_US);
+        return;
+    }
+    journal->writing = batch;
+}
+
+static void on_retry(void *arg)
+{
+    struct journal *journal = arg;
+    journal->retry_due = journal->owed.count > 0;
+    loop_wake(journal->loop);
+}
+
+static void on_age(void *arg)
+{
+    struct journal *journal = arg;
+    history_prune(journal);
+    loop_timer_set(journal->age, clock_mono_us() + AGE_US);
+}
+
+/* ---- Life ---- */
+
+static int prepare(struct journal *journal, struct loop *loop, struct fault *fault)
+{
+    journal->by_id = map_new();
+    journal->by_key = map_new();
+    journal->last_by_uuid = map_new();
+    journal->last_by_target = map_new();
+    journal->overrides = map_new();
+    if (journal->by_id == NULL || journal->by_key == NULL || journal->last_by_uuid == NULL ||
+        journal->last_by_target == NULL || journal->overrides == NULL)
+        return fault_set(fault, FAULT_MEMORY, "out of memory");
+    journal->retry = loop_timer_new(loop, on_retry, journal, fault);
+    journal->age = loop_timer_new(loop, on_age, journal, fault);
+    if (journal->retry == NULL || journal->age == NULL)
+        return -1;
+    loop_timer_set(journal->age, clock_mono_us() + AGE_US);
+    journal->pool = pool_new(loop, 1, 1, fault);
+    return journal->pool == NULL ? -1 : loop_before_wait(loop, hand_over, journal, fault);
+}
+
+struct journal *journal_new(struct loop *loop, const struct journal_settings *settings,
+                            struct fault *fault)
 {
     struct journal *journal = calloc(1, sizeof *journal);
     if (journal == NULL) {
@@ -54,46 +300,55 @@ struct journal *journal_new(struct loop *loop, size_t history, struct fault *fau
         return NULL;
     }
     journal->loop = loop;
-    journal->history = history;
-    journal->by_id = map_new();
-    journal->by_key = map_new();
-    journal->last_by_uuid = map_new();
-    journal->last_by_target = map_new();
-    if (journal->by_id == NULL || journal->by_key == NULL || journal->last_by_uuid == NULL ||
-        journal->last_by_target == NULL) {
-        fault_set(fault, FAULT_MEMORY, "out of memory");
-        journal_free(journal);
-        return NULL;
-    }
-    if (loop_before_wait(loop, complete_writes, journal, fault) < 0) {
+    journal->history_max = settings->history;
+    journal->history_days = settings->history_days;
+    journal->db = db_open(settings->dir, fault);
+    if (journal->db == NULL || prepare(journal, loop, fault) < 0 ||
+        journal_load(journal, fault) < 0) {
         journal_free(journal);
         return NULL;
     }
     return journal;
 }
 
-static void free_last(struct map *map)
+/* The thread is gone: what is left is written here, and nobody is told any more. */
+static void write_rest(struct journal *journal)
 {
-    size_t position = 0;
-    for (struct action *action; map != NULL && (action = map_next(map, &position)) != NULL;)
-        action_unref(action);
-    map_free(map);
+    struct batch batch = {.journal = journal, .ops = journal->owed};
+    if (journal->turn.count > 0 && ops_move(&batch.ops, &journal->turn) < 0)
+        log_error("out of memory: the journal's last %zu records are lost", journal->turn.count);
+    if (batch.ops.count > 0) {
+        batch_write(&batch);
+        if (batch.fault.code != FAULT_NONE)
+            log_error("%s; %zu records are lost: an action that was sent will be called unknown",
+                      batch.fault.message, batch.ops.count);
+    }
+    ops_clear(&batch.ops);
+    ops_clear(&journal->turn);
 }
 
 void journal_free(struct journal *journal)
 {
+    size_t position = 0;
     if (journal == NULL)
         return;
-    for (size_t i = 0; i < journal->write_count; i++)
-        action_unref(journal->writes[i].action);
-    free(journal->writes);
-    map_free(journal->by_id);
-    map_free(journal->by_key);
-    free_last(journal->last_by_uuid);
-    free_last(journal->last_by_target);
-    for (size_t i = 0; i < journal->count; i++)
-        action_unref(journal->actions[i]);
-    free(journal->actions);
+    journal->done = NULL;
+    pool_free(journal->pool);
+    if (journal->by_id != NULL)
+        write_rest(journal);
+    db_close(journal->db);
+    loop_timer_free(journal->retry);
+    loop_timer_free(journal->age);
+    history_free(journal);
+    for (void *entry;
+         journal->overrides != NULL && (entry = map_next(journal->overrides, &position)) != NULL;)
+        free(entry);
+    map_free(journal->overrides);
+    for (size_t i = 0; i < journal->post_count; i++) {
+        free(journal->posts[i].url);
+        free(journal->posts[i].body);
+    }
+    free(journal->posts);
     free(journal);
 }
 
@@ -103,145 +358,136 @@ void journal_on_done(struct journal *journal, journal_done_fn *done, void *arg)
     journal->done_arg = arg;
 }
 
+void journal_configure(struct journal *journal, size_t history, unsigned history_days)
+{
+    journal->history_max = history;
+    journal->history_days = history_days;
+    history_prune(journal);
+}
+
+const char *journal_instance(const struct journal *journal)
+{
+    return db_instance(journal->db);
+}
+
+int journal_check(const struct journal *journal, struct fault *fault)
+{
+    if (journal->owed_count == 0)
+        return 0;
+    return fault_set(fault, FAULT_JOURNAL,
+                     "nmid cannot record what it does and therefore does nothing, until it can "
+                     "again: %.300s",
+                     journal->fault.message);
+}
+
 size_t journal_pending(const struct journal *journal)
 {
-    return journal->write_count;
+    return journal->pending;
 }
 
-/* Forgets the oldest finished actions beyond the history. One that is still under way at the
- * front holds back those behind it, so that the order stays true. A quarter more than the history
- * is let in before the array slides: amortised constant time. */
-static void forget_old(struct journal *journal)
+/* ---- Writes of actions ---- */
+
+/* A key whose action never got as far as the disk is free again, also after a restart: its caller
+ * was told that nothing was done. */
+static bool key_is_free(const struct action *action)
 {
-    if (journal->count <= journal->history + journal->history / 4 + 16)
+    return action->code == FAULT_JOURNAL && action->durable == ACTION_NEW;
+}
+
+static void release_key(struct journal *journal, const struct action *action)
+{
+    if (action->key_scope != NULL && key_is_free(action) &&
+        map_get(journal->by_key, action->key_scope) == action)
+        map_remove(journal->by_key, action->key_scope);
+}
+
+static void row_of(const struct action *action, enum action_state state, struct journal_row *row)
+{
+    const struct node *node = action->node;
+    bool finished = state == ACTION_FINISHED;
+    *row = (struct journal_row){
+        .serial = action->serial,
+        .id = action->id,
+        .node_uuid = node->uuid,
+        .node_name = node->name,
+        .target = node->target,
+        .resolved = action->resolved,
+        .name = action->name,
+        .contract = action->contract,
+        .user = action->user,
+        .project_id = action->project_id,
+        .address = action->address,
+        .key_scope = key_is_free(action) ? NULL : action->key_scope,
+        .fingerprint = action->fingerprint,
+        .callback_url = action->callback_url,
+        .force = action->force,
+        .refusal = action->refusal,
+        .state = action_state_name(state),
+        .sends = action->sends,
+        .created_at = action->created_at,
+        .sent_at = action->sent_at,
+    };
+    if (state == ACTION_SENT && row->sent_at == 0)
+        row->sent_at = clock_wall_us(); /* it leaves as soon as this is on disk */
+    if (!finished)
         return;
-    size_t gone = 0;
-    while (journal->count - gone > journal->history &&
-           journal->actions[gone]->durable == ACTION_FINISHED) {
-        struct action *action = journal->actions[gone++];
-        map_remove(journal->by_id, action->id);
-        if (action->key_scope != NULL && map_get(journal->by_key, action->key_scope) == action)
-            map_remove(journal->by_key, action->key_scope);
-        action_unref(action);
-    }
-    journal->count -= gone;
-    journal->first_serial += gone;
-    memmove(journal->actions, journal->actions + gone, journal->count * sizeof *journal->actions);
+    row->finish_serial = action->finish_serial;
+    row->outcome = action_outcome_name(action->outcome);
+    row->code = action->code != FAULT_NONE ? fault_name(action->code) : NULL;
+    row->message = action->message;
+    row->evidence = action->evidence_text;
+    row->finished_at = action->finished_at;
+    row->finished_mono = action->finished_mono;
 }
 
-static int remember(struct journal *journal, struct action *action)
+static int remember(struct journal *journal, struct action *action, enum action_state state)
 {
-    forget_old(journal);
-    if (journal->count == journal->size) {
-        size_t size = journal->size == 0 ? 64 : journal->size * 2;
-        struct action **actions = reallocarray(journal->actions, size, sizeof *actions);
-        if (actions == NULL)
+    if (action->serial == 0) {
+        action->serial = ++journal->serial;
+        if (history_add(journal, action) < 0) {
+            action->serial = 0;
             return -1;
-        journal->actions = actions;
-        journal->size = size;
+        }
     }
-    if (map_put(journal->by_id, action->id, action) < 0)
-        return -1;
-    if (action->key_scope != NULL && map_put(journal->by_key, action->key_scope, action) < 0) {
-        map_remove(journal->by_id, action->id);
-        return -1;
-    }
-    action->serial = journal->first_serial + journal->count;
-    journal->actions[journal->count++] = action_ref(action);
-    return 0;
-}
-
-static int remember_last(struct map *map, const char *key, struct action *action)
-{
-    struct action *earlier = key == NULL ? NULL : map_get(map, key);
-    if (key == NULL)
+    if (state != ACTION_FINISHED)
         return 0;
-    if (map_put(map, key, action) < 0)
-        return -1;
-    action_ref(action);
-    action_unref(earlier);
-    return 0;
-}
-
-/* For the hold-off: by the node, and by both ways to name its BMC. */
-static int remember_nmi(struct journal *journal, struct action *action)
-{
-    if (action->outcome != OUTCOME_DELIVERED && action->outcome != OUTCOME_UNKNOWN)
-        return 0;
-    return remember_last(journal->last_by_uuid, action->node->uuid, action) < 0 ||
-                   remember_last(journal->last_by_target, action->node->target, action) < 0 ||
-                   remember_last(journal->last_by_target, action->resolved, action) < 0
-               ? -1
-               : 0;
+    action->finish_serial = ++journal->finish_serial;
+    release_key(journal, action);
+    return history_remember_nmi(journal,
+                                action); /* no memory, no hold-off: better no more actions */
 }
 
 int journal_write(struct journal *journal, struct action *action, enum action_state state)
 {
-    if (journal->write_count == journal->write_size) {
-        size_t size = journal->write_size == 0 ? 64 : journal->write_size * 2;
-        struct write *writes = reallocarray(journal->writes, size, sizeof *writes);
-        if (writes == NULL)
-            return -1;
-        journal->writes = writes;
-        journal->write_size = size;
-    }
-    bool known = map_get(journal->by_id, action->id) != NULL;
-    if (!known && remember(journal, action) < 0)
+    if (remember(journal, action, state) < 0)
         return -1;
-    if (state == ACTION_FINISHED && remember_nmi(journal, action) < 0)
-        return -1; /* without it there is no hold-off: better no more actions */
-    journal->writes[journal->write_count++] = (struct write){action_ref(action), state};
-    loop_wake(journal->loop);
+    struct op *op = journal_op(journal, OP_ACTION);
+    if (op == NULL)
+        return -1;
+    op->action.action = action_ref(action);
+    op->action.state = state;
+    row_of(action, state, &op->action.row);
+    history_prune(journal);
     return 0;
 }
 
-struct action *journal_find(struct journal *journal, const char *id)
+int journal_unfinished(struct journal *journal, journal_each_fn *each, void *arg)
 {
-    return map_get(journal->by_id, id);
-}
-
-struct action *journal_find_key(struct journal *journal, const char *key_scope)
-{
-    return map_get(journal->by_key, key_scope);
-}
-
-struct action *journal_last_target(struct journal *journal, const char *target)
-{
-    return map_get(journal->last_by_target, target);
-}
-
-struct action *journal_last_nmi(struct journal *journal, const struct node *node)
-{
-    struct action *a = map_get(journal->last_by_uuid, node->uuid);
-    struct action *b = node->target == NULL ? NULL : map_get(journal->last_by_target, node->target);
-    if (a == NULL || (b != NULL && b->finished_mono > a->finished_mono))
-        return b;
-    return a;
-}
-
-static bool query_matches(const struct journal_query *query, const struct action *action)
-{
-    if (query->node_uuid != NULL && strcmp(query->node_uuid, action->node->uuid) != 0)
-        return false;
-    return query->state == ACTION_NEW || query->state == action->state;
-}
-
-int journal_list(struct journal *journal, const struct journal_query *query, journal_each_fn *each,
-                 void *arg)
-{
-    size_t i = journal->count;
-    if (query->marker != NULL) {
-        struct action *marker = map_get(journal->by_id, query->marker);
-        if (marker == NULL)
-            return -1;
-        i = marker->serial - journal->first_serial;
+    /* Each may write, which may move the history: first who, then the calls. */
+    size_t count = 0, at = 0;
+    for (struct action *a = journal->histories[ACCEPTED_ONES].newest; a != NULL; a = a->older)
+        count += a->state != ACTION_FINISHED;
+    struct action **left = count == 0 ? NULL : calloc(count, sizeof *left);
+    if (left == NULL)
+        return count == 0 ? 0 : -1;
+    for (struct action *a = journal->histories[ACCEPTED_ONES].newest; a != NULL; a = a->older) {
+        if (a->state != ACTION_FINISHED)
+            left[at++] = action_ref(a);
     }
-    size_t found = 0;
-    while (i-- > 0 && found < query->limit) {
-        if (query_matches(query, journal->actions[i])) {
-            each(arg, journal->actions[i]);
-            found++;
-        }
+    while (at-- > 0) { /* the oldest first */
+        each(arg, left[at]);
+        action_unref(left[at]);
     }
-    return (int)found;
+    free(left);
+    return 0;
 }

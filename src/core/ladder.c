@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/engine_state.h"
+#include "core/journal_more.h"
 #include "core/policy.h"
 
 static struct occupation *occupation_of(const struct engine *engine, const struct node *node)
@@ -31,13 +32,15 @@ struct node *engine_find(struct engine *engine, const char *ident, const struct 
     return node;
 }
 
-/* Scope of an Idempotency-Key: caller, node and key. */
+/* Scope of an Idempotency-Key: caller, node and key, each with its length before it, so that no two
+ * scopes run together, whatever is in a name. */
 static char *key_scope(const struct request *request, const struct node *node)
 {
     char *scope = NULL;
-    const char *project = request->caller->project_id;
-    if (asprintf(&scope, "%s\n%s\n%s\n%s", request->caller->user ? request->caller->user : "",
-                 project ? project : "", node->uuid, request->idempotency_key) < 0)
+    const char *user = request->caller->user ? request->caller->user : "";
+    const char *project = request->caller->project_id ? request->caller->project_id : "";
+    if (asprintf(&scope, "%zu:%s,%zu:%s,%s,%s", strlen(user), user, strlen(project), project,
+                 node->uuid, request->idempotency_key) < 0)
         return NULL;
     return scope;
 }
@@ -68,12 +71,27 @@ static int check_force(const struct request *request, struct fault *fault)
     return fault_set(fault, FAULT_FORBIDDEN, "force is for administrators only");
 }
 
-static int check_status(const struct request *request, const struct node *node, struct fault *fault)
+/* What was set at run time wins over the file, also over a reloaded one. */
+bool engine_locked(const struct engine *engine, const struct node *node)
 {
-    if (request->force || (request->statuses & NODE_STATUS_BIT(node->status)) != 0)
+    const struct journal_override *override = journal_override(engine->journal, node->uuid);
+    return override != NULL && override->has_lock ? override->locked : node->locked;
+}
+
+enum node_status engine_status(const struct engine *engine, const struct node *node)
+{
+    const struct journal_override *override = journal_override(engine->journal, node->uuid);
+    return override != NULL && override->has_status ? override->status : node->status;
+}
+
+static int check_status(const struct engine *engine, const struct request *request,
+                        const struct node *node, struct fault *fault)
+{
+    enum node_status status = engine_status(engine, node);
+    if (request->force || (request->statuses & NODE_STATUS_BIT(status)) != 0)
         return 0;
     char state[32];
-    snprintf(state, sizeof state, "%s", node_status_name(node->status));
+    snprintf(state, sizeof state, "%s", node_status_name(status));
     for (char *p = state; *p != '\0'; p++)
         *p = (char)tolower((unsigned char)*p);
     return fault_set(fault, FAULT_STATUS, "Cannot '%s' instance %s while it is in vm_state %s",
@@ -138,10 +156,11 @@ int engine_check_daemon(const struct engine *engine, struct fault *fault)
 {
     if (engine->draining)
         return fault_set(fault, FAULT_STOPPING, "nmid is shutting down; nothing was sent");
-    if (engine->journal_broken)
+    if (engine->lost)
         return fault_set(fault, FAULT_JOURNAL,
-                         "nmid cannot record what it does and therefore does nothing");
-    return 0;
+                         "out of memory: an outcome was not recorded, and nmid does nothing more "
+                         "until it is started again");
+    return journal_check(engine->journal, fault);
 }
 
 static int check_queue(const struct engine *engine, struct fault *fault)
@@ -150,6 +169,19 @@ static int check_queue(const struct engine *engine, struct fault *fault)
         return 0;
     return fault_set(fault, FAULT_OVERLOADED, "%zu actions wait already; nothing was sent",
                      engine->queued);
+}
+
+bool engine_take_request(struct engine *engine, struct action *action,
+                         const struct request *request)
+{
+    action->engine = engine;
+    action->force = request->force;
+    if (request->fingerprint != NULL)
+        action->fingerprint = strdup(request->fingerprint);
+    if (request->callback_url != NULL)
+        action->callback_url = strdup(request->callback_url);
+    return (request->fingerprint == NULL || action->fingerprint != NULL) &&
+           (request->callback_url == NULL || action->callback_url != NULL);
 }
 
 /* The last rung: an action that the journal knows, and that waits for the window. Takes over scope.
@@ -163,12 +195,9 @@ static struct action *accept_action(struct engine *engine, const struct request 
         fault_set(fault, FAULT_MEMORY, "out of memory");
         return NULL;
     }
-    action->engine = engine;
-    action->force = request->force;
     action->key_scope = scope;
-    if (request->fingerprint != NULL)
-        action->fingerprint = strdup(request->fingerprint);
-    if (engine_occupy(engine, node, action) == NULL) {
+    if (!engine_take_request(engine, action, request) ||
+        engine_occupy(engine, node, action) == NULL) {
         fault_set(fault, FAULT_MEMORY, "out of memory");
         action_unref(action);
         return NULL;
@@ -204,8 +233,8 @@ int engine_submit(struct engine *engine, const struct request *request, struct a
         *ret_repeat = true;
         return 0;
     }
-    if (policy_check_lock(request->caller, node, fault) < 0 ||
-        check_status(request, node, fault) < 0 || check_driver(node, fault) < 0 ||
+    if (policy_check_lock(request->caller, node, engine_locked(engine, node), fault) < 0 ||
+        check_status(engine, request, node, fault) < 0 || check_driver(node, fault) < 0 ||
         engine_check_in_flight(engine, node, fault) < 0 ||
         check_hold_off(engine, node, journal_last_nmi(engine->journal, node), request->force,
                        fault) < 0 ||

@@ -11,9 +11,10 @@ bool policy_sees(const struct principal *caller, const struct node *node)
            strcmp(caller->project_id, node->project_id) == 0;
 }
 
-int policy_check_lock(const struct principal *caller, const struct node *node, struct fault *fault)
+int policy_check_lock(const struct principal *caller, const struct node *node, bool locked,
+                      struct fault *fault)
 {
-    if (!node->locked || caller->administrator)
+    if (!locked || caller->administrator)
         return 0;
     return fault_set(fault, FAULT_LOCKED, "Instance %s is locked", node->uuid);
 }

@@ -11,7 +11,7 @@
 bool policy_sees(const struct principal *caller, const struct node *node);
 
 /* A locked node is for administrators only (Nova: locked servers). 0, or -1 with FAULT_LOCKED. */
-int policy_check_lock(const struct principal *caller, const struct node *node,
+int policy_check_lock(const struct principal *caller, const struct node *node, bool locked,
                       struct fault *fault);
 
 #endif

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 libnmid_a_SOURCES += \
+	src/loop/client.c src/loop/client.h \
 	src/loop/loop.c src/loop/loop.h \
 	src/loop/pool.c src/loop/pool.h

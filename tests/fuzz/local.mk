@@ -49,3 +49,9 @@ tests_fuzz_fuzz_ipmi_SOURCES = tests/fuzz/fuzz_ipmi.c $(IPMI_RIG) $(FUZZ_MAIN)
 tests_fuzz_fuzz_ipmi_CPPFLAGS = $(IPMI_RIG_CPPFLAGS)
 tests_fuzz_fuzz_ipmi_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
 tests_fuzz_fuzz_ipmi_LDADD = $(NMID_LIBS) $(GCRYPT_LIBS)
+
+FUZZ_HARNESSES += url
+check_PROGRAMS += tests/fuzz/fuzz_url
+tests_fuzz_fuzz_url_SOURCES = tests/fuzz/fuzz_url.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_url_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_url_LDADD = libnmid.a $(CURL_LIBS)

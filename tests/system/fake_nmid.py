@@ -13,8 +13,10 @@ A fault is a rule: it applies to the first `times` requests whose method and pat
   garbage      does the work and answers what is no JSON
   huge         does the work and answers more than any cap allows
   redirect=URL answers 302, having done nothing
-  forget       does the work, drops the connection and forgets all keys, as a nmid that was killed
-               and started anew
+  restart=S    does the work, drops the connection, listens no more, and after S seconds again with
+               the same keys and instance, as a nmid that was killed and started anew
+  forget       does the work, drops the connection and forgets all keys, as a nmid that was started
+               anew with another journal
 On the command line: --fault 'POST /actions$ drop 1'.
 """
 import argparse
@@ -43,7 +45,8 @@ class Fault:
 
 def make_node(name, **more):
     node = {"uuid": str(uuid.uuid4()), "name": name, "instance_uuid": str(uuid.uuid4()),
-            "project_id": "demo", "status": "ACTIVE", "locked": False, "driver": "ipmi",
+            "project_id": "demo", "status": "ACTIVE", "status_source": "configuration",
+            "locked": False, "lock_source": "configuration", "driver": "ipmi",
             "driver_info": {"ipmi_address": "10.0.0.1", "ipmi_username": "admin",
                             "ipmi_password": "******"}, "bmc": "10.0.0.1:623"}
     node.update(more)
@@ -57,6 +60,8 @@ class FakeNmid:
         self.nodes = nodes
         self.faults = []
         self.outcomes = {}   # node name -> (outcome, code, message)
+        self.evidence = {}   # node name -> the evidence of its actions
+        self.settings = []   # (method, node name, "lock" or "status", body)
         self.refusals = {}   # node name -> list of (status, code, message, action_id), used up
         self.probes = {}     # node name -> (status, code, message)
         self.held = set()    # names of nodes whose actions do not finish
@@ -72,14 +77,17 @@ class FakeNmid:
         self.polling = self.polling_most = 0
         self.changed = threading.Condition()
         self.stopping = False
+        self.restarts, self.again = 0, None
         self.server = _Server(self, socket_path)
         self.url = ("unix:" + socket_path if socket_path
                     else "http://127.0.0.1:%d" % self.server.server_address[1])
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
 
     def __enter__(self):
-        self.thread.start()
+        self.serve()
         return self
+
+    def serve(self):
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def __exit__(self, *_):
         self.stop()
@@ -90,8 +98,26 @@ class FakeNmid:
                 return
             self.stopping = True
             self.changed.notify_all()
+        if self.again is not None:
+            self.again.cancel()
+            self.again.join()
         self.server.shutdown()
         self.server.server_close()
+
+    def restart(self, seconds):
+        """Listens no more, and after so many seconds again, where it did."""
+        self.server.over = True
+        self.server.shutdown()
+        self.server.server_close()
+        self.again = threading.Timer(seconds, self.come_again, (self.server.server_address,))
+        self.again.start()
+
+    def come_again(self, address):
+        with self.changed:
+            self.restarts += 1
+            self.server = _Server(self, None, address)
+            self.changed.notify_all()
+        self.serve()
 
     def wait_until(self, condition, seconds=20):
         with self.changed:
@@ -133,6 +159,7 @@ class FakeNmid:
     def finish(self, action):
         outcome, code, message = self.outcomes.get(action["node_name"], ("delivered", None, ""))
         action.update(state="finished", outcome=outcome, code=code, message=message,
+                      evidence=self.evidence.get(action["node_name"], {}),
                       sent_at="2026-11-22T21:28:23.100000Z",
                       finished_at="2026-11-22T21:28:23.200000Z")
 
@@ -162,10 +189,19 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         self.handle_request("POST")
 
+    def do_PUT(self):
+        self.handle_request("PUT")
+
+    def do_DELETE(self):
+        self.handle_request("DELETE")
+
     def handle_request(self, method):
         fake = self.server.fake
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length)
+        if self.server.over:  # a connection that was kept alive
+            self.drop()
+            return
         with fake.changed:
             fake.requests.append((method, self.path))
             rule = fake.take_fault(method, self.path)
@@ -186,7 +222,9 @@ class _Handler(BaseHTTPRequestHandler):
         if what == "forget":
             with fake.changed:
                 fake.forget()
-        if what in ("drop", "forget"):
+        if what == "restart":
+            fake.restart(float(rule.argument))
+        if what in ("drop", "forget", "restart"):
             self.drop()
         elif what == "hang":
             fake.wait_until(lambda: fake.stopping or rule.over, 120)
@@ -237,6 +275,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return self.inject(node, body)
             if method == "POST" and parts[4:] == ["probe"]:
                 return self.probe(node)
+            if method in ("PUT", "DELETE") and parts[4:] in (["lock"], ["status"]):
+                return self.set(method, parts[4], node, body)
             return 200, {}, node
 
     def inject(self, node, body):
@@ -254,6 +294,18 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {"Location": "/agent/v1/actions/" + action["id"],
                    "X-Openstack-Request-Id": action["id"]}
         return 202, headers, self.told(action)
+
+    def set(self, method, what, node, body):
+        fake = self.server.fake
+        document = json.loads(body) if body else {}
+        fake.settings.append((method, node["name"], what, document))
+        if fake.refusals.get(node["name"]):
+            return error(*fake.refusals[node["name"]].pop(0))
+        key = {"lock": "locked", "status": "status"}[what]
+        value = False if method == "DELETE" else document[key]
+        node[key] = {"locked": False, "status": "ACTIVE"}[key] if value is None else value
+        node[what + "_source"] = "configuration" if value is None else "run-time"
+        return 200, {}, node
 
     def told(self, action):
         fake = self.server.fake
@@ -303,13 +355,14 @@ class _Handler(BaseHTTPRequestHandler):
 class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
     daemon_threads = True
     block_on_close = False
+    allow_reuse_address = True
     request_queue_size = 512
 
-    def __init__(self, fake, socket_path):
-        self.fake = fake
+    def __init__(self, fake, socket_path, address=("127.0.0.1", 0)):
+        self.fake, self.over = fake, False
         if socket_path:
             self.address_family = socket.AF_UNIX
-        super().__init__(socket_path or ("127.0.0.1", 0), _Handler)
+        super().__init__(socket_path or address, _Handler)
 
     def finish_request(self, request, client_address):
         super().finish_request(request, client_address or ("unix", 0))

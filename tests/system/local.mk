@@ -7,7 +7,9 @@ EXTRA_DIST += tests/system/test_interop.py tests/system/test_ipmi_sim_module.py
 
 # nmictl, against a fake nmid.
 TESTS += tests/system/test_nmictl.py tests/system/test_nmictl_views.py
+TESTS += tests/system/test_nmictl_journal.py
 EXTRA_DIST += tests/system/test_nmictl.py tests/system/test_nmictl_views.py \
+	tests/system/test_nmictl_journal.py \
 	tests/system/nmictl_case.py tests/system/fake_nmid.py
 
 # HTTP and the contracts.
@@ -24,3 +26,8 @@ EXTRA_DIST += tests/system/test_hostile_proxy.py tests/system/test_misdeeds.py \
 # Silence after the interrupt.
 TESTS += tests/system/test_ipmi_silence.py
 EXTRA_DIST += tests/system/test_ipmi_silence.py
+
+# Callbacks.
+TESTS += tests/system/test_callback.py
+EXTRA_DIST += tests/system/test_callback.py tests/system/receiver.py tests/system/receiver.crt \
+	tests/system/receiver.key

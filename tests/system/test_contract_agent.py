@@ -89,9 +89,10 @@ class Agent(lab.TestCase):
             with self.subTest(body[:50]):
                 self.expect(self.request(nmid, "POST", "/agent/v1/nodes/n1/actions", body,
                                          {"Content-Type": "application/json"}), 400, "malformed")
+        self.expect(self.post(nmid, "n1", {**NMI, "callback_url": "127.0.0.1"}), 400, "malformed")
         error = self.expect(self.post(nmid, "n1", {**NMI, "callback_url": "http://127.0.0.1/"}),
-                            400, "malformed")
-        self.assertIn("not supported in this version", error["message"])
+                            403, "forbidden")
+        self.assertIn("callback.allow", error["message"])
         self.expect(self.request(nmid, "POST", "/agent/v1/nodes/n1/actions", b"{}",
                                  {"Content-Type": "text/plain"}), 415, "media-type")
         self.assertEqual(self.sim.counters()["datagrams_in"], 0)
@@ -207,7 +208,8 @@ class Agent(lab.TestCase):
         node = self.get(nmid, f"nodes/{lab.node_uuid('i')}")
         self.assertEqual(node, nodes[0])
         self.assertEqual(set(node), {"uuid", "name", "instance_uuid", "project_id", "status",
-                                     "locked", "driver", "driver_info", "bmc"})
+                                     "status_source", "locked", "lock_source", "driver",
+                                     "driver_info", "bmc"})
         self.assertEqual((node["uuid"], node["locked"], node["driver"]),
                          (lab.node_uuid("n1"), True, "ipmi"))
         self.assertEqual(node["driver_info"]["ipmi_password"], "******")

@@ -111,7 +111,7 @@ class MainJob(lab.TestCase):
                                          {"action": "inject_nmi"})
         self.assertEqual(status, 202)
         log = nmid.reload(nodes=[lab.node("n2", sim, sim.address(1))])
-        self.assertIn("reloaded: 1 nodes", log)
+        self.assertIn("reloaded: 1 node", log)
         _, _, action = self.request(nmid, "GET", f"/agent/v1/actions/{action['id']}?wait=20")
         self.assertEqual((action["outcome"], action["node_name"]), ("delivered", "n1"))
         self.assertEqual(sim.count(sim.address(0)), 1)

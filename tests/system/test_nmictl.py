@@ -29,6 +29,32 @@ class Outcomes(Case):
         self.expect(0, "inject-nmi", "n1", "--force")
         self.assertEqual(self.fake.posts[0][2], {"action": "inject_nmi", "force": True})
 
+    def test_callback_url(self):
+        self.fake.fault("POST", "/actions$", "drop")
+        self.expect(0, "inject-nmi", "n1", "--callback-url", "https://h/done?x=\u00e9\"")
+        body = {"action": "inject_nmi", "force": False, "callback_url": "https://h/done?x=\u00e9\""}
+        self.assertEqual([post[2] for post in self.fake.posts], [body, body])
+        self.assert_one_key(2)
+
+    def test_evidence(self):
+        self.fake.outcomes["n1"] = ("unknown", "no-answer", "silence")
+        for evidence, words in (
+                ({"sends": 1, "probes": 2, "probes_answered": 1, "sequence": "no-answer-seen",
+                  "sequence_gap": 1, "sel": "nothing-new", "session_closed": True},
+                 "sent once, not answered by its sequence numbers, SEL: nothing new, "
+                 "session closed"),
+                ({"sends": 2, "sequence": "answered-but-lost", "sel": "os-stopped",
+                  "session_closed": False, "power": "on"},
+                 "sent 2 times, answered, the answer was lost, SEL: the system stopped, "
+                 "session not closed"),
+                ({"sends": 1, "completion_code": "C3", "sel": "none"},
+                 "sent once, completion code C3"),
+                ({"sequence": "new \x1bword"}, r"sequence: new \x1bword")):
+            self.fake.evidence["n1"] = evidence
+            line = self.expect(3, "inject-nmi", "n1").stdout
+            self.assertTrue(line.startswith("n1  UNKNOWN  silence [%s]; %s" % (words, LOST_ADVICE)),
+                            line)
+
     def test_failed(self):
         self.fake.outcomes["n2"] = ("failed", "user", "the BMC does not know the user")
         result = self.expect(1, "inject-nmi", "n[1-3]")
@@ -195,9 +221,62 @@ class Trouble(Case):
         self.fake.fault("POST", "/actions$", "forget")
         result = self.expect(3, "inject-nmi", "n1")
         self.assert_unknown(result)
-        self.assertIn("started anew", result.stdout)
+        self.assertIn("another journal", result.stdout)
         self.assert_one_key(1)
         self.assertEqual(self.fake.injections, {"n1": 1})
+
+    def test_a_nmid_that_is_started_anew_is_asked_again(self):
+        """Its journal has the key: the outcome is that of the first request."""
+        for outcome, code, exit_code in (("delivered", None, 0), ("failed", "stopping", 1),
+                                         ("unknown", "daemon-stopped", 3)):
+            with self.subTest(outcome):
+                self.fake.posts.clear()
+                self.fake.injections.clear()
+                self.fake.outcomes["n1"] = (outcome, code, "as the journal has it")
+                self.fake.fault("POST", "/actions$", "restart=1")
+                items = self.expect_json(exit_code, "inject-nmi", "n1")
+                self.assertEqual([(i["outcome"], i["code"]) for i in items], [(outcome, code)])
+                self.assert_one_key(2)
+                self.assertEqual(self.fake.injections, {"n1": 1})
+        self.assertEqual(self.fake.restarts, 3)
+
+    def test_started_anew_while_the_outcome_is_awaited(self):
+        self.fake.fault("GET", r"/actions/req-.*\?wait", "restart=1")
+        self.assertEqual(self.expect(0, "inject-nmi", "n1").stdout, "n1  delivered\n")
+        self.assertEqual(self.fake.restarts, 1)
+        self.assert_one_key(1)
+
+    def test_started_anew_too_late(self):
+        self.fake.fault("POST", "/actions$", "restart=600")
+        result = self.expect(3, "--timeout", "2", "inject-nmi", "n1")
+        self.assert_unknown(result)
+        self.assertIn("nmid was not reached", result.stdout)
+        self.assert_one_key(1)
+
+    def test_started_anew_with_another_journal(self):
+        self.fake.fault("POST", "/actions$", "restart=1")
+        first, come_again = self.fake.instance, self.fake.come_again
+
+        def come_with_another(address):
+            self.fake.forget()
+            come_again(address)
+        self.fake.come_again = come_with_another
+        result = self.expect(3, "inject-nmi", "n1")
+        self.assert_unknown(result)
+        self.assertIn("another journal", result.stdout)
+        self.assertNotEqual(self.fake.instance, first)
+        self.assert_one_key(1)
+
+    def test_not_recorded(self):
+        """A full disk refuses: nothing was sent. After a loss nmid is asked until it can tell."""
+        self.fake.refusals["n1"] = [(503, "journal", "the action could not be recorded", None)]
+        self.assertIn("n1  failed  the action could not be recorded",
+                      self.expect(1, "inject-nmi", "n1").stdout)
+        self.fake.posts.clear()
+        self.fake.fault("POST", "/actions$", "drop-before")
+        self.fake.refusals["n1"] = [(503, "journal", "the action could not be recorded", None)] * 2
+        self.expect(0, "inject-nmi", "n1")
+        self.assert_one_key(3)
 
     def test_refused_after_a_loss(self):
         for code, status, exit_code in (("hold-off", 409, 3), ("in-flight", 409, 3),
@@ -269,12 +348,12 @@ class Trouble(Case):
                 self.assertTrue(all(action["code"] and action["message"] for action in actions))
 
     def test_a_nmid_that_was_not_introduced_is_not_asked_again(self):
-        """It may have been started anew since, and know nothing of the key."""
+        """It may have another journal since, and know nothing of the key."""
         self.fake.fault("GET", "/healthz", "status=500")
         self.fake.fault("POST", "/actions", "drop")
         result = self.expect(3, "inject-nmi", "n1")
         self.assertIn("UNKNOWN", result.stdout)
-        self.assertIn("had not said which instance it is", result.stdout)
+        self.assertIn("had not said which journal it has", result.stdout)
         self.assertEqual(len(self.fake.posts), 1)
 
     def test_a_path_that_is_no_socket(self):

@@ -229,7 +229,8 @@ int rig_setup(void **state)
     assert_int_equal(loop_before_wait(rig->loop, look, rig, &fault), 0);
     rig->patience = loop_timer_new(rig->loop, give_up, rig, &fault);
     assert_non_null(rig->patience);
-    rig->journal = journal_new(rig->loop, 1000, &fault);
+    state_dir_make(rig->dir);
+    rig->journal = state_dir_journal(rig->dir, rig->loop, 1000, &fault);
     assert_non_null(rig->journal);
     rig->engine = engine_new(rig->loop, rig->conf, drivers, rig->journal, &fault);
     assert_non_null(rig->engine);
@@ -271,6 +272,7 @@ int rig_teardown(void **state)
     for (unsigned i = 0; i < RIG_FLIGHTS; i++)
         action_unref(rig->flights[i].action);
     journal_free(rig->journal);
+    state_dir_remove(rig->dir);
     loop_timer_free(rig->patience);
     loop_free(rig->loop);
     conf_drop(rig->conf);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include "core/driver.h"
 #include "core/engine.h"
+#include "state_dir.h"
 
 #define RIG_FLIGHTS 64
 
@@ -34,6 +35,7 @@ struct rig {
     struct loop_timer *patience;
     struct conf *conf;
     struct journal *journal;
+    char dir[STATE_DIR_MAX];
     struct engine *engine;
     loop_fn *last; /* called once, with last_arg, as the last thing before the loop waits */
     void *last_arg;

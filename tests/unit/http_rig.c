@@ -29,6 +29,7 @@
 
 struct held {
     struct action *action;
+    bool sending; /* waits for the journal; else for rig_release() */
     struct held *next;
 };
 
@@ -36,15 +37,41 @@ static struct rig *current; /* one rig at a time */
 static struct held *holding;
 static unsigned held_count;
 
+static struct held *hold(struct action *action)
+{
+    struct held *held = calloc(1, sizeof *held);
+    MUST(held != NULL);
+    held->action = action;
+    held->next = holding;
+    holding = held;
+    return held;
+}
+
+static void let_go(struct held *held)
+{
+    struct held **at = &holding;
+    while (*at != held)
+        at = &(*at)->next;
+    *at = held->next;
+    free(held);
+}
+
 static void on_go(void *arg)
 {
-    struct action *action = arg;
-    const char *name = action->node->name;
+    struct held *held = arg;
+    struct action *action = held->action;
+    let_go(held);
     current->sent++;
-    if (strcmp(name, "doubt") == 0)
+    if (strcmp(action->node->name, "doubt") == 0)
         action_finish(action, OUTCOME_UNKNOWN, FAULT_NO_ANSWER, "no answer came");
     else
         action_finish(action, OUTCOME_DELIVERED, FAULT_NONE, "delivered");
+}
+
+static void begin_sending(struct held *held)
+{
+    held->sending = true;
+    action_sending(held->action, on_go, held);
 }
 
 static void fake_start(void *self, struct action *action)
@@ -57,41 +84,38 @@ static void fake_start(void *self, struct action *action)
     } else if (strcmp(name, "off") == 0) {
         action_finish(action, OUTCOME_FAILED, FAULT_POWERED_OFF, "the machine is off");
     } else if (strcmp(name, "still") == 0) {
-        struct held *held = calloc(1, sizeof *held);
-        MUST(held != NULL);
-        held->action = action;
-        held->next = holding;
-        holding = held;
+        hold(action);
         held_count++;
     } else {
-        action_sending(action, on_go, action);
+        begin_sending(hold(action));
     }
 }
 
 static void release(void *arg)
 {
     unsigned *released = arg;
-    while (holding != NULL) {
-        struct held *held = holding;
-        holding = held->next;
-        action_sending(held->action, on_go, held->action);
-        free(held);
-        (*released)++;
+    struct held *next;
+    for (struct held *held = holding; held != NULL; held = next) {
+        next = held->next;
+        if (!held->sending) {
+            begin_sending(held);
+            (*released)++;
+        }
     }
 }
 
+/* Nothing was sent of those that are held, also when they wait for the journal. */
 static void fake_abort(void *self, struct action *action, enum fault_code code, const char *why)
 {
+    struct held *next;
     (void)self;
-    for (struct held **at = &holding; *at != NULL;) {
-        struct held *held = *at;
-        if (action != NULL && held->action != action) {
-            at = &held->next;
+    for (struct held *held = holding; held != NULL; held = next) {
+        struct action *mine = held->action;
+        next = held->next;
+        if (action != NULL && mine != action)
             continue;
-        }
-        *at = held->next;
-        action_finish(held->action, OUTCOME_FAILED, code, "%s", why);
-        free(held);
+        let_go(held);
+        action_finish(mine, OUTCOME_FAILED, code, "%s", why);
     }
 }
 
@@ -277,7 +301,9 @@ void rig_start(struct rig *rig)
     rig->thread = thread;
     thread->rig = rig;
     MUST((rig->loop = loop_new(&fault)) != NULL);
-    MUST((rig->journal = journal_new(rig->loop, rig->conf.limits.history, &fault)) != NULL);
+    state_dir_make(rig->dir);
+    rig->journal = state_dir_journal(rig->dir, rig->loop, rig->conf.limits.history, &fault);
+    MUST(rig->journal != NULL);
     MUST((rig->engine = engine_new(rig->loop, &rig->conf, drivers, rig->journal, &fault)) != NULL);
     MUST((rig->server = http_server_new(rig->loop, &rig->conf.limits, &fault)) != NULL);
     MUST((rig->agent =
@@ -329,6 +355,7 @@ void rig_stop(struct rig *rig)
     agent_free(rig->agent);
     engine_free(rig->engine);
     journal_free(rig->journal);
+    state_dir_remove(rig->dir);
     loop_watch_free(thread->watch);
     loop_free(rig->loop);
     node_table_free(rig->conf.nodes);

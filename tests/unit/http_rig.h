@@ -15,11 +15,13 @@
 #include "core/conf.h"
 #include "core/engine.h"
 #include "http/server.h"
+#include "state_dir.h"
 
 struct rig {
     struct conf conf; /* limits, hold_off_s: set before rig_start() */
     struct loop *loop;
     struct journal *journal;
+    char dir[STATE_DIR_MAX];
     struct engine *engine;
     struct http_server *server;
     struct agent *agent;

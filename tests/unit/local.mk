@@ -38,7 +38,8 @@ check_PROGRAMS += tests/unit/test_agent tests/unit/test_agent_more tests/unit/te
 	tests/unit/test_http_limits tests/unit/test_http_server tests/unit/test_nova
 TESTS += tests/unit/test_agent tests/unit/test_agent_more tests/unit/test_http_guards \
 	tests/unit/test_http_limits tests/unit/test_http_server tests/unit/test_nova
-HTTP_RIG = tests/unit/http_rig.c tests/unit/http_rig.h
+STATE_DIR = tests/unit/state_dir.c tests/unit/state_dir.h
+HTTP_RIG = tests/unit/http_rig.c tests/unit/http_rig.h $(STATE_DIR)
 HTTP_LATE = $(HTTP_RIG) tests/unit/http_late.c tests/unit/http_late.h
 AGENT_CASE = $(HTTP_RIG) tests/unit/agent_case.c tests/unit/agent_case.h
 tests_unit_test_agent_SOURCES = tests/unit/test_agent.c $(AGENT_CASE)
@@ -47,6 +48,11 @@ tests_unit_test_agent_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS) -lpthread
 tests_unit_test_agent_more_SOURCES = tests/unit/test_agent_more.c $(AGENT_CASE)
 tests_unit_test_agent_more_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_agent_more_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS) -lpthread
+check_PROGRAMS += tests/unit/test_agent_nodes
+TESTS += tests/unit/test_agent_nodes
+tests_unit_test_agent_nodes_SOURCES = tests/unit/test_agent_nodes.c $(AGENT_CASE)
+tests_unit_test_agent_nodes_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_agent_nodes_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS) -lpthread
 tests_unit_test_http_guards_SOURCES = tests/unit/test_http_guards.c $(HTTP_LATE)
 tests_unit_test_http_guards_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_http_guards_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS) -lpthread
@@ -81,22 +87,22 @@ tests_unit_test_loop_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_pool_SOURCES = tests/unit/test_pool.c
 tests_unit_test_pool_CPPFLAGS = $(UNIT_FLAGS)
 tests_unit_test_pool_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
-tests_unit_test_journal_SOURCES = tests/unit/test_journal.c
+tests_unit_test_journal_SOURCES = tests/unit/test_journal.c $(STATE_DIR)
 tests_unit_test_journal_CPPFLAGS = $(UNIT_FLAGS)
 tests_unit_test_journal_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
-tests_unit_test_ladder_SOURCES = tests/unit/test_ladder.c tests/unit/engine_rig.c \
+tests_unit_test_ladder_SOURCES = tests/unit/test_ladder.c tests/unit/engine_rig.c $(STATE_DIR) \
 	tests/unit/engine_rig.h
 tests_unit_test_ladder_CPPFLAGS = $(UNIT_FLAGS)
 tests_unit_test_ladder_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
-tests_unit_test_engine_SOURCES = tests/unit/test_engine.c tests/unit/engine_rig.c \
+tests_unit_test_engine_SOURCES = tests/unit/test_engine.c tests/unit/engine_rig.c $(STATE_DIR) \
 	tests/unit/engine_rig.h
 tests_unit_test_engine_CPPFLAGS = $(UNIT_FLAGS)
 tests_unit_test_engine_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
-tests_unit_test_engine_end_SOURCES = tests/unit/test_engine_end.c tests/unit/engine_rig.c \
+tests_unit_test_engine_end_SOURCES = tests/unit/test_engine_end.c tests/unit/engine_rig.c $(STATE_DIR) \
 	tests/unit/engine_rig.h
 tests_unit_test_engine_end_CPPFLAGS = $(UNIT_FLAGS)
 tests_unit_test_engine_end_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
-tests_unit_test_engine_journal_SOURCES = tests/unit/test_engine_journal.c tests/unit/engine_rig.c \
+tests_unit_test_engine_journal_SOURCES = tests/unit/test_engine_journal.c tests/unit/engine_rig.c $(STATE_DIR) \
 	tests/unit/engine_rig.h
 tests_unit_test_engine_journal_CPPFLAGS = $(UNIT_FLAGS)
 tests_unit_test_engine_journal_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
@@ -128,6 +134,10 @@ tests_unit_test_ipmi_codec_LDADD = $(IPMI_RIG_LIBS)
 tests_unit_test_ipmi_explain_SOURCES = tests/unit/test_ipmi_explain.c $(IPMI_RIG)
 tests_unit_test_ipmi_explain_CPPFLAGS = $(IPMI_RIG_CPPFLAGS)
 tests_unit_test_ipmi_explain_LDADD = $(IPMI_RIG_LIBS)
+tests_unit_test_ipmi_flight_SOURCES = tests/unit/test_ipmi_flight.c tests/unit/ipmi/flight_lab.c \
+	tests/unit/ipmi/flight_lab.h $(IPMI_RIG)
+tests_unit_test_ipmi_flight_CPPFLAGS = $(IPMI_RIG_CPPFLAGS)
+tests_unit_test_ipmi_flight_LDADD = $(IPMI_RIG_LIBS)
 tests_unit_test_ipmi_hostile_SOURCES = tests/unit/test_ipmi_hostile.c $(IPMI_RIG)
 tests_unit_test_ipmi_hostile_CPPFLAGS = $(IPMI_RIG_CPPFLAGS)
 tests_unit_test_ipmi_hostile_LDADD = $(IPMI_RIG_LIBS)
@@ -143,10 +153,6 @@ tests_unit_test_ipmi_replay_LDADD = $(IPMI_RIG_LIBS)
 tests_unit_test_ipmi_session_SOURCES = tests/unit/test_ipmi_session.c $(IPMI_RIG)
 tests_unit_test_ipmi_session_CPPFLAGS = $(IPMI_RIG_CPPFLAGS)
 tests_unit_test_ipmi_session_LDADD = $(IPMI_RIG_LIBS)
-tests_unit_test_ipmi_flight_SOURCES = tests/unit/test_ipmi_flight.c tests/unit/ipmi/flight_lab.c \
-	tests/unit/ipmi/flight_lab.h $(IPMI_RIG)
-tests_unit_test_ipmi_flight_CPPFLAGS = $(IPMI_RIG_CPPFLAGS)
-tests_unit_test_ipmi_flight_LDADD = $(IPMI_RIG_LIBS)
 tests_unit_test_ipmi_memory_SOURCES = tests/unit/test_ipmi_memory.c $(IPMI_RIG)
 tests_unit_test_ipmi_memory_CPPFLAGS = $(IPMI_RIG_CPPFLAGS)
 tests_unit_test_ipmi_memory_LDADD = $(IPMI_RIG_LIBS)
@@ -159,3 +165,26 @@ tests_unit_test_ipmi_sel_LDADD = $(IPMI_RIG_LIBS)
 tests_unit_test_ipmi_silence_SOURCES = tests/unit/test_ipmi_silence.c $(IPMI_RIG)
 tests_unit_test_ipmi_silence_CPPFLAGS = $(IPMI_RIG_CPPFLAGS)
 tests_unit_test_ipmi_silence_LDADD = $(IPMI_RIG_LIBS)
+
+# Callbacks: URLs, digests, the HTTP client, the outbox in simulated time (with a clock, a timer, a
+# client and a journal of its own).
+check_PROGRAMS += tests/unit/test_callback tests/unit/test_client tests/unit/test_conf_callback \
+	tests/unit/test_digest tests/unit/test_url
+TESTS += tests/unit/test_callback tests/unit/test_client tests/unit/test_conf_callback \
+	tests/unit/test_digest tests/unit/test_url
+tests_unit_test_callback_SOURCES = tests/unit/test_callback.c
+tests_unit_test_callback_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_callback_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_client_SOURCES = tests/unit/test_client.c
+tests_unit_test_client_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_client_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS) -lpthread
+tests_unit_test_conf_callback_SOURCES = tests/unit/test_conf_callback.c tests/unit/conf/conf_lab.c \
+	tests/unit/conf/conf_lab.h
+tests_unit_test_conf_callback_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_conf_callback_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_digest_SOURCES = tests/unit/test_digest.c
+tests_unit_test_digest_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_digest_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_url_SOURCES = tests/unit/test_url.c
+tests_unit_test_url_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_url_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)

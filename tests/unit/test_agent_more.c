@@ -135,10 +135,12 @@ static void test_nodes(void **state)
     assert_int_equal(json_array_size(nodes), node_table_count(rig.conf.nodes));
     reply_clear(&reply);
     reply = get("/agent/v1/nodes/locked");
-    assert_int_equal(json_object_size(reply.json), 9);
+    assert_int_equal(json_object_size(reply.json), 11);
     assert_string_equal(reply_text(&reply, "name", NULL), "locked");
     assert_string_equal(reply_text(&reply, "status", NULL), "ACTIVE");
     assert_true(json_is_true(json_object_get(reply.json, "locked")));
+    assert_string_equal(reply_text(&reply, "lock_source", NULL), "configuration");
+    assert_string_equal(reply_text(&reply, "status_source", NULL), "configuration");
     assert_true(json_is_null(json_object_get(reply.json, "instance_uuid")));
     assert_string_equal(reply_text(&reply, "driver", NULL), "fake");
     assert_string_equal(reply_text(&reply, "driver_info", "ipmi_password"), "******");

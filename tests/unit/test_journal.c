@@ -10,6 +10,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "core/journal.h"
+#include "state_dir.h"
 
 #define PATIENCE_US (20 * INT64_C(1000000))
 #define HISTORY     10
@@ -20,6 +21,7 @@ struct bench {
     struct loop *loop;
     struct loop_timer *patience;
     struct journal *journal;
+    char dir[STATE_DIR_MAX];
     struct node *nodes[3];
     unsigned done, wanted;
     bool missed, inside;
@@ -87,7 +89,8 @@ static int setup(void **state)
     assert_non_null(bench->loop);
     assert_int_equal(loop_before_wait(bench->loop, look, bench, NULL), 0);
     bench->patience = loop_timer_new(bench->loop, give_up, bench, NULL);
-    bench->journal = journal_new(bench->loop, HISTORY, NULL);
+    state_dir_make(bench->dir);
+    bench->journal = state_dir_journal(bench->dir, bench->loop, HISTORY, NULL);
     assert_non_null(bench->journal);
     journal_on_done(bench->journal, on_done, bench);
     bench->nodes[0] = node_make("1be26c0b-03f2-4d2e-ae87-c02d7f33c781", "bmc-0");
@@ -101,6 +104,7 @@ static int teardown(void **state)
 {
     struct bench *bench = *state;
     journal_free(bench->journal);
+    state_dir_remove(bench->dir);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(bench->nodes[i]->references, 1); /* no action is left */
         node_unref(bench->nodes[i]);

@@ -49,6 +49,24 @@ static void test_columns(void **state)
     table_free(table);
 }
 
+/* A long list in parts: one header, and no column becomes narrower. */
+static void test_parts(void **state)
+{
+    static const char *const titles[] = {"ID", "NODE", NULL};
+    struct capture capture = {0};
+    struct table *table = table_new(titles);
+    FILE *file = capture_open(&capture);
+    (void)state;
+    assert_int_equal(table_add(table, (const char *[]){"long-1", "a"}), 0);
+    table_flush(table, file);
+    assert_int_equal(table_add(table, (const char *[]){"2", "b"}), 0);
+    assert_int_equal(table_add(table, (const char *[]){"longer-3", "c"}), 0);
+    table_flush(table, file);
+    table_flush(table, file);
+    capture_expect(&capture, "ID      NODE\nlong-1  a\n2         b\nlonger-3  c\n");
+    table_free(table);
+}
+
 static void test_no_rows(void **state)
 {
     static const char *const titles[] = {"ID", "NODE", NULL};
@@ -180,10 +198,11 @@ static void test_json(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_columns),       cmocka_unit_test(test_no_rows),
-        cmocka_unit_test(test_many_rows),     cmocka_unit_test(test_escapes),
-        cmocka_unit_test(test_escaped_cells), cmocka_unit_test(test_object),
-        cmocka_unit_test(test_deep_object),   cmocka_unit_test(test_json),
+        cmocka_unit_test(test_columns), cmocka_unit_test(test_no_rows),
+        cmocka_unit_test(test_parts),   cmocka_unit_test(test_many_rows),
+        cmocka_unit_test(test_escapes), cmocka_unit_test(test_escaped_cells),
+        cmocka_unit_test(test_object),  cmocka_unit_test(test_deep_object),
+        cmocka_unit_test(test_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Lock and status of a node, set at run time. The answer comes when the change is on disk, and not
+ * before; changes of one node are made one after the other, so that none undoes another. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "contracts/agent_state.h"
+#include "contracts/body.h"
+#include "core/auth.h"
+#include "core/journal_more.h"
+
+enum part { PART_LOCK, PART_STATUS };
+
+struct change {
+    struct agent *agent;            /* NULL: it went before the journal was done */
+    struct change *next;            /* in the order of the requests */
+    struct http_exchange *exchange; /* NULL: nobody is left to answer */
+    struct node *node;              /* counted */
+    enum part part;
+    struct journal_override to; /* of it that part */
+    bool under_way;
+    char what[64], who[160];
+};
+
+static void change_start(struct change *change);
+
+static void change_free(struct change *change)
+{
+    node_unref(change->node);
+    free(change);
+}
+
+static void change_unlink(struct change *change)
+{
+    struct change **link = &change->agent->changes;
+    while (*link != change)
+        link = &(*link)->next;
+    *link = change->next;
+}
+
+static struct change *change_of(struct change *first, const struct node *node)
+{
+    while (first != NULL && strcmp(first->node->uuid, node->uuid) != 0)
+        first = first->next;
+    return first;
+}
+
+static void change_answer(struct change *change, bool ok)
+{
+    struct fault fault = {0};
+    if (change->exchange == NULL || change->agent == NULL)
+        return;
+    if (ok) {
+        http_answer(change->exchange, 200, agent_node_json(change->agent, change->node));
+        return;
+    }
+    fault_set(&fault, FAULT_JOURNAL, "the change could not be recorded; %s is as it was",
+              node_label(change->node));
+    agent_fault(change->exchange, &fault);
+}
+
+/* The journal has it, or could not take it. */
+static void on_recorded(void *arg, bool ok)
+{
+    struct change *change = arg, *next = NULL;
+    if (ok)
+        log_info("node %s: %s (%s)", node_label(change->node), change->what, change->who);
+    else
+        log_error("node %s: %s (%s): could not be recorded, nothing changed",
+                  node_label(change->node), change->what, change->who);
+    change_answer(change, ok);
+    if (change->agent != NULL) {
+        change_unlink(change);
+        next = change_of(change->agent->changes, change->node);
+    }
+    change_free(change);
+    if (next != NULL)
+        change_start(next);
+}
+
+static void change_start(struct change *change)
+{
+    struct journal *journal = engine_journal(change->agent->engine);
+    const struct journal_override *now = journal_override(journal, change->node->uuid);
+    struct journal_override next = now != NULL ? *now : (struct journal_override){0};
+    if (change->part == PART_LOCK) {
+        next.has_lock = change->to.has_lock;
+        next.locked = change->to.locked;
+    } else {
+        next.has_status = change->to.has_status;
+        next.status = change->to.status;
+    }
+    change->under_way = true;
+    if (journal_set_override(journal, change->node->uuid, &next, on_recorded, change) < 0)
+        on_recorded(change, false);
+}
+
+static void on_gone(void *arg)
+{
+    struct change *change = arg;
+    change->exchange = NULL; /* what was asked for is done all the same */
+}
+
+static void change_add(struct agent *agent, struct change *change)
+{
+    bool first = change_of(agent->changes, change->node) == NULL;
+    struct change **end = &agent->changes;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = change;
+    http_on_gone(change->exchange, on_gone, change);
+    if (first)
+        change_start(change);
+}
+
+void agent_drop_changes(struct agent *agent)
+{
+    for (struct change *change = agent->changes, *next; change != NULL; change = next) {
+        next = change->next;
+        change->agent = NULL;
+        if (!change->under_way)
+            change_free(change); /* else on_recorded() does */
+    }
+    agent->changes = NULL;
+}
+
+/* ---- The requests ---- */
+
+/* The node, when this caller may change it; else NULL, and the error is answered. */
+static struct node *take_node(struct agent *agent, struct http_exchange *exchange,
+                              struct principal *ret_caller)
+{
+    struct fault fault = {0};
+    struct node *node = agent_take_node(agent, exchange);
+    auth_none(http_address(exchange), ret_caller);
+    if (node == NULL)
+        return NULL;
+    if (!ret_caller->administrator) {
+        fault_set(&fault, FAULT_FORBIDDEN, "lock and status are set by administrators only");
+        log_info("node %s: a change was refused (user %s from %s)", node_label(node),
+                 ret_caller->user != NULL ? ret_caller->user : "-", ret_caller->address);
+    } else if (http_stopping(exchange)) {
+        fault_set(&fault, FAULT_STOPPING, "nmid is shutting down; nothing changed");
+    }
+    if (fault.code == FAULT_NONE)
+        return node;
+    agent_fault(exchange, &fault);
+    return NULL;
+}
+
+static void change_request(struct agent *agent, struct http_exchange *exchange, enum part part,
+                           const struct journal_override *to)
+{
+    struct principal caller;
+    struct node *node = take_node(agent, exchange, &caller);
+    struct change *change = node == NULL ? NULL : calloc(1, sizeof *change);
+    if (node == NULL)
+        return;
+    if (change == NULL) {
+        struct fault fault = {0};
+        fault_set(&fault, FAULT_MEMORY, "out of memory");
+        agent_fault(exchange, &fault);
+        return;
+    }
+    *change = (struct change){
+        .agent = agent, .exchange = exchange, .node = node_ref(node), .part = part, .to = *to};
+    if (part == PART_LOCK)
+        snprintf(change->what, sizeof change->what, "%s",
+                 !to->has_lock ? "the lock of the configuration again"
+                 : to->locked  ? "locked"
+                               : "unlocked");
+    else if (to->has_status)
+        snprintf(change->what, sizeof change->what, "status %s", node_status_name(to->status));
+    else
+        snprintf(change->what, sizeof change->what, "the status of the configuration again");
+    snprintf(change->who, sizeof change->who, "user %.64s from %.64s",
+             caller.user != NULL ? caller.user : "-",
+             caller.address != NULL ? caller.address : "-");
+    change_add(agent, change);
+}
+
+/* The value of the body's one key; *ret_body is to be freed. False when the error is answered. No
+ * body, or none of the key: *ret_value is NULL. */
+static bool take_value(struct http_exchange *exchange, const char *key, json_t **ret_body,
+                       json_t **ret_value)
+{
+    size_t len = 0;
+    http_body(exchange, &len);
+    *ret_value = NULL;
+    *ret_body = len > 0 ? agent_take_body(exchange) : json_object();
+    if (*ret_body == NULL && len > 0)
+        return false;
+    *ret_value = json_object_get(*ret_body, key);
+    if (json_object_size(*ret_body) == (*ret_value != NULL ? 1 : 0))
+        return true;
+    agent_malformed(exchange, "The only key is \"%s\".", key);
+    json_decref(*ret_body);
+    return false;
+}
+
+/* PUT .../lock: no body or {"locked": true}; null is the configuration's. */
+void agent_on_put_lock(void *self, struct http_exchange *exchange)
+{
+    json_t *body = NULL, *value = NULL;
+    if (!take_value(exchange, "locked", &body, &value))
+        return;
+    struct journal_override to = {.has_lock = !json_is_null(value),
+                                  .locked = value == NULL || json_is_true(value)};
+    if (value == NULL || json_is_boolean(value) || json_is_null(value))
+        change_request(self, exchange, PART_LOCK, &to);
+    else
+        agent_malformed(exchange, "\"locked\" must be true, false or null.");
+    json_decref(body);
+}
+
+static bool no_body(struct http_exchange *exchange)
+{
+    size_t len = 0;
+    http_body(exchange, &len);
+    if (len == 0)
+        return true;
+    agent_malformed(exchange, "A DELETE has no body.");
+    return false;
+}
+
+void agent_on_delete_lock(void *self, struct http_exchange *exchange)
+{
+    struct journal_override to = {.has_lock = true, .locked = false};
+    if (no_body(exchange))
+        change_request(self, exchange, PART_LOCK, &to);
+}
+
+void agent_on_put_status(void *self, struct http_exchange *exchange)
+{
+    json_t *body = NULL, *value = NULL;
+    if (!take_value(exchange, "status", &body, &value))
+        return;
+    const char *name = json_string_value(value);
+    int status = name != NULL ? node_status_parse(name) : -1;
+    struct journal_override to = {.has_status = name != NULL,
+                                  .status = status < 0 ? NODE_UNKNOWN : (enum node_status)status};
+    if (name != NULL && status < 0)
+        agent_malformed(exchange, "There is no such status: %.100s", name);
+    else if (name == NULL && !json_is_null(value))
+        agent_malformed(exchange, "\"status\" must be there, and a string or null.");
+    else
+        change_request(self, exchange, PART_STATUS, &to);
+    json_decref(body);
+}
+
+void agent_on_delete_status(void *self, struct http_exchange *exchange)
+{
+    struct journal_override to = {0};
+    if (no_body(exchange))
+        change_request(self, exchange, PART_STATUS, &to);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the journal*.c files share, and nobody else. */
+#ifndef NMID_CORE_JOURNAL_STATE_H
+#define NMID_CORE_JOURNAL_STATE_H
+
+#include "base/map.h"
+#include "core/journal_db.h"
+#include "core/journal_more.h"
+#include "loop/pool.h"
+
+/* One thing to write. It owns or counts what its row points to. */
+enum op_kind { OP_ACTION, OP_FORGET, OP_OVERRIDE, OP_POST, OP_POST_LATER, OP_POST_REMOVE };
+
+struct op {
+    enum op_kind kind;
+    bool told; /* its failure has been told, and it is tried again */
+    union {
+        struct {
+            struct action *action; /* counted */
+            enum action_state state;
+            struct journal_row row;
+        } action;
+        struct {
+            char uuid[UUID_TEXT];
+            struct journal_override value;
+            journal_override_fn *done;
+            void *arg;
+        } override;
+        struct journal_post post; /* strings owned */
+        uint64_t serial;
+    };
+};
+
+struct ops {
+    struct op *ops;
+    size_t count, size;
+};
+
+/* Actions in the order of their serials, from the newest by `older`. */
+struct history {
+    struct action *newest, *oldest;
+    size_t count;
+};
+
+enum { ACCEPTED_ONES, REFUSED_ONES, HISTORIES };
+
+struct override_entry {
+    char uuid[UUID_TEXT];
+    struct journal_override value;
+};
+
+struct journal {
+    struct loop *loop;
+    struct journal_db *db;
+    struct pool *pool; /* one thread */
+    journal_done_fn *done;
+    void *done_arg;
+
+    /* What is known. */
+    struct history histories[HISTORIES]; /* each action in them is counted */
+    size_t history_max;
+    unsigned history_days;
+    struct map *by_id, *by_key;
+    struct map *last_by_uuid, *last_by_target; /* counted */
+    struct map *overrides;                     /* struct override_entry, owned */
+    struct journal_post *posts;                /* read at the start, until journal_outbox() */
+    size_t post_count;
+    uint64_t serial, finish_serial, post_serial; /* the last ones given */
+
+    /* What is to be written. */
+    struct ops turn;       /* of this turn, or since the thread has been busy */
+    struct ops owed;       /* failed, and tried again before everything else */
+    struct batch *writing; /* what the thread has; or NULL */
+    size_t pending, owed_count;
+    struct loop_timer *retry, *age;
+    bool retry_due, failing;
+    struct fault fault; /* why the last transaction failed */
+};
+
+/* ---- journal_history.c ---- */
+
+/* Into the history at its newest end, and into the maps; -1 when memory is out. */
+int history_add(struct journal *journal, struct action *action);
+
+/* For the hold-off: remembers a finished action that was or may have been delivered. */
+int history_remember_nmi(struct journal *journal, struct action *action);
+
+/* Forgets what is too much or too old. */
+void history_prune(struct journal *journal);
+void history_free(struct journal *journal);
+
+/* ---- journal.c ---- */
+
+/* Room for one more op of this turn, zeroed; NULL when memory is out. */
+struct op *journal_op(struct journal *journal, enum op_kind kind);
+
+/* ---- journal_load.c ---- */
+
+int journal_load(struct journal *journal, struct fault *fault);
+
+/* An override as its row. */
+struct journal_override_row journal_override_row(const char *uuid,
+                                                 const struct journal_override *value);
+
+#endif

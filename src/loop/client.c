@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* libcurl's multi interface driven by its socket and timer callbacks, as libcurl-multi(3) describes
+ * it. Names are looked up by libcurl's own threaded resolver. A look-up that hangs would make
+ * libcurl wait for its thread when the call ends; CURLOPT_QUICK_EXIT lets the thread go, and it
+ * cleans up after itself. */
+#include "loop/client.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/secret.h"
+
+#if LIBCURL_VERSION_NUM < 0x075700
+#error "libcurl 7.87 or later: CURLOPT_QUICK_EXIT"
+#endif
+
+#define HEADERS_MAX     65536 /* bytes of an answer's headers, interim answers and trailers too */
+#define BODY_MAX        65536 /* bytes of an answer's body */
+#define CONNECTIONS_MAX 64L   /* kept open between requests */
+
+struct client {
+    CURLM *multi;
+    struct loop *loop;
+    struct loop_timer *timer;
+    struct client_call *calls; /* under way */
+};
+
+struct client_call {
+    struct client *client;
+    struct client_call *next, **link;
+    CURL *easy;
+    struct curl_slist *headers;
+    void *body;
+    size_t header_bytes, body_bytes; /* of the answer */
+    bool too_long;                   /* its body */
+    bool too_many;                   /* its headers */
+    client_done_fn *done;
+    void *arg;
+    char why[CURL_ERROR_SIZE];
+};
+
+/* ---- The end of a call ---- */
+
+/* Header values may be tokens. */
+static void headers_free(struct curl_slist *headers)
+{
+    for (struct curl_slist *item = headers; item != NULL; item = item->next)
+        secret_wipe(item->data, strlen(item->data));
+    curl_slist_free_all(headers);
+}
+
+static void call_free(struct client_call *call)
+{
+    if (call->link != NULL) {
+        curl_multi_remove_handle(call->client->multi, call->easy);
+        *call->link = call->next;
+        if (call->next != NULL)
+            call->next->link = call->link;
+    }
+    curl_easy_cleanup(call->easy);
+    headers_free(call->headers);
+    free(call->body);
+    free(call);
+}
+
+void client_cancel(struct client_call *call)
+{
+    if (call != NULL)
+        call_free(call);
+}
+
+static void call_finish(struct client_call *call, CURLcode code)
+{
+    client_done_fn *done = call->done;
+    void *arg = call->arg;
+    char why[CURL_ERROR_SIZE + 64];
+    long status = 0;
+    if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && call->too_long))
+        curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (call->too_many)
+        snprintf(why, sizeof why, "the answer has more than %d bytes of headers", HEADERS_MAX);
+    else
+        snprintf(why, sizeof why, "%s",
+                 call->why[0] != '\0' ? call->why : curl_easy_strerror(code));
+    call_free(call);
+    done(arg, status > 0 ? (unsigned)status : 0, status > 0 ? NULL : why);
+}
+
+static void finish_calls(struct client *client)
+{
+    CURLMsg *message;
+    int left;
+    while ((message = curl_multi_info_read(client->multi, &left)) != NULL) {
+        struct client_call *call = NULL;
+        CURLcode code = message->data.result; /* the message is gone with its handle */
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &call);
+        call_finish(call, code);
+    }
+}
+
+/* ---- Sockets and the timer, as libcurl asks for them ---- */
+
+struct watched {
+    struct client *client;
+    struct loop_watch *watch;
+    curl_socket_t fd;
+};
+
+static void on_socket(void *arg, unsigned events)
+{
+    const struct watched *watched = arg;
+    struct client *client = watched->client;
+    int running, flags = ((events & LOOP_READABLE) ? CURL_CSELECT_IN : 0) |
+                         ((events & LOOP_WRITABLE) ? CURL_CSELECT_OUT : 0) |
+                         ((events & LOOP_DISCONNECT) ? CURL_CSELECT_ERR : 0);
+    /* `watched` may be gone after this. */
+    curl_multi_socket_action(client->multi, watched->fd, flags, &running);
+    finish_calls(client);
+}
+
+static void on_timer(void *arg)
+{
+    struct client *client = arg;
+    int running;
+    curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    finish_calls(client);
+}
+
+static void watch_socket(struct client *client, curl_socket_t fd, unsigned events)
+{
+    struct fault fault = {0};
+    struct watched *watched = calloc(1, sizeof *watched);
+    if (watched != NULL) {
+        *watched = (struct watched){.client = client, .fd = fd};
+        watched->watch = loop_watch_new(client->loop, fd, events, on_socket, watched, &fault);
+    }
+    if (watched == NULL || watched->watch == NULL) {
+        /* The call then ends with its timeout. */
+        log_error("watching a connection: %s", fault.message);
+        free(watched);
+        return;
+    }
+    curl_multi_assign(client->multi, fd, watched);
+}
+
+static int want_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
+{
+    struct client *client = arg;
+    struct watched *watched = socket_arg;
+    unsigned events =
+        ((what & CURL_POLL_IN) ? LOOP_READABLE : 0) | ((what & CURL_POLL_OUT) ? LOOP_WRITABLE : 0);
+    (void)easy;
+    if (what == CURL_POLL_REMOVE) {
+        curl_multi_assign(client->multi, fd, NULL);
+        if (watched != NULL)
+            loop_watch_free(watched->watch);
+        free(watched);
+    } else if (watched == NULL) {
+        watch_socket(client, fd, events);
+    } else {
+        loop_watch_set(watched->watch, events);
+    }
+    return 0;
+}
+
+static int want_timer(CURLM *multi, long timeout_ms, void *arg)
+{
+    struct client *client = arg;
+    (void)multi;
+    if (timeout_ms < 0)
+        loop_timer_clear(client->timer);
+    else
+        loop_timer_set(client->timer, clock_mono_us() + (int64_t)timeout_ms * 1000);
+    return 0;
+}
+
+/* ---- The answer ---- */
+
+static size_t on_header(char *bytes, size_t size, size_t count, void *arg)
+{
+    struct client_call *call = arg;
+    (void)bytes;
+    call->header_bytes += size * count;
+    call->too_many = call->header_bytes > HEADERS_MAX;
+    return call->too_many ? 0 : size * count;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *arg)
+{
+    struct client_call *call = arg;
+    (void)bytes;
+    call->body_bytes += size * count;
+    call->too_long = call->body_bytes > BODY_MAX;
+    return call->too_long ? 0 : size * count;
+}
+
+/* ---- A call ---- */
+
+static int add_header(struct client_call *call, const char *name, const char *value)
+{
+    char *line = NULL;
+    /* "NAME;" is how libcurl is told of an empty value. */
+    if (asprintf(&line, value[0] != '\0' ? "%s: %s" : "%s;", name, value) < 0)
+        return -1;
+    struct curl_slist *headers = curl_slist_append(call->headers, line);
+    secret_wipe(line, strlen(line));
+    free(line);
+    if (headers == NULL)
+        return -1;
+    call->headers = headers;
+    return 0;
+}
+
+static int add_headers(struct client_call *call, const struct client_request *request)
+{
+    for (size_t i = 0; i < request->header_count; i++) {
+        if (add_header(call, request->headers[i].name, request->headers[i].value) < 0)
+            return -1;
+    }
+    /* No "Expect: 100-continue": it costs a second where the receiver does not know it. */
+    struct curl_slist *headers = curl_slist_append(call->headers, "Expect:");
+    if (headers == NULL)
+        return -1;
+    call->headers = headers;
+    return 0;
+}
+
+#define SET(option, value)                                                                         \
+    do {                                                                                           \
+        if ((code = curl_easy_setopt(call->easy, option, value)) != CURLE_OK)                      \
+            return code;                                                                           \
+    } while (0)
+
+/* What makes a call safe. */
+static CURLcode set_rules(struct client_call *call)
+{
+    CURLcode code;
+    SET(CURLOPT_PROTOCOLS_STR, "http,https");
+    SET(CURLOPT_FOLLOWLOCATION, 0L);
+    SET(CURLOPT_PROXY, "");
+    SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_QUICK_EXIT, 1L);
+    SET(CURLOPT_SSL_VERIFYPEER, 1L);
+    SET(CURLOPT_SSL_VERIFYHOST, 2L);
+    SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    SET(CURLOPT_HTTP09_ALLOWED, 0L);
+    SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    SET(CURLOPT_PATH_AS_IS, 1L);
+    SET(CURLOPT_HEADERFUNCTION, on_header);
+    SET(CURLOPT_HEADERDATA, call);
+    SET(CURLOPT_WRITEFUNCTION, on_body);
+    SET(CURLOPT_WRITEDATA, call);
+    SET(CURLOPT_ERRORBUFFER, call->why);
+    SET(CURLOPT_PRIVATE, call);
+    return CURLE_OK;
+}
+
+static CURLcode set_request(struct client_call *call, const struct client_request *request)
+{
+    CURLcode code;
+    SET(CURLOPT_URL, request->url);
+    SET(CURLOPT_HTTPHEADER, call->headers);
+    SET(CURLOPT_POSTFIELDS, call->body);
+    SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_len);
+    SET(CURLOPT_CUSTOMREQUEST, request->method);
+    SET(CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
+    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)request->timeout_ms);
+    if (request->ca_file != NULL) {
+        SET(CURLOPT_CAINFO, request->ca_file);
+        SET(CURLOPT_CAPATH, NULL);
+    }
+    return CURLE_OK;
+}
+
+#undef SET
+
+static struct client_call *call_new(struct client *client, const struct client_request *request)
+{
+    struct client_call *call = calloc(1, sizeof *call);
+    if (call == NULL)
+        return NULL;
+    call->client = client;
+    call->body = malloc(request->body_len + 1);
+    call->easy = curl_easy_init();
+    if (call->body != NULL && request->body_len > 0)
+        memcpy(call->body, request->body, request->body_len);
+    if (call->body == NULL || call->easy == NULL || add_headers(call, request) < 0) {
+        call_free(call);
+        return NULL;
+    }
+    return call;
+}
+
+struct client_call *client_start(struct client *client, const struct client_request *request,
+                                 client_done_fn *done, void *arg, struct fault *fault)
+{
+    struct client_call *call = call_new(client, request);
+    if (call == NULL) {
+        fault_set(fault, FAULT_MEMORY, "out of memory");
+        return NULL;
+    }
+    call->done = done;
+    call->arg = arg;
+    CURLcode code = set_rules(call);
+    if (code == CURLE_OK)
+        code = set_request(call, request);
+    if (code != CURLE_OK || curl_multi_add_handle(client->multi, call->easy) != CURLM_OK) {
+        fault_set(fault, FAULT_SYSTEM, "libcurl: %s",
+                  code != CURLE_OK ? curl_easy_strerror(code) : "no room for a request");
+        call_free(call);
+        return NULL;
+    }
+    call->next = client->calls;
+    call->link = &client->calls;
+    if (call->next != NULL)
+        call->next->link = &call->next;
+    client->calls = call;
+    return call;
+}
+
+/* ---- The client ---- */
+
+static int set_multi(struct client *client)
+{
+    CURLM *multi = client->multi;
+    return curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, want_socket) != CURLM_OK ||
+                   curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, client) != CURLM_OK ||
+                   curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, want_timer) != CURLM_OK ||
+                   curl_multi_setopt(multi, CURLMOPT_TIMERDATA, client) != CURLM_OK ||
+                   curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_MAX) != CURLM_OK
+               ? -1
+               : 0;
+}
+
+struct client *client_new(struct loop *loop, struct fault *fault)
+{
+    struct client *client = calloc(1, sizeof *client);
+    if (client == NULL) {
+        fault_set(fault, FAULT_MEMORY, "out of memory");
+        return NULL;
+    }
+    client->loop = loop;
+    client->timer = loop_timer_new(loop, on_timer, client, fault);
+    if (client->timer == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        fault_set(fault, FAULT_SYSTEM, "libcurl cannot be initialised");
+        loop_timer_free(client->timer);
+        free(client);
+        return NULL;
+    }
+    client->multi = curl_multi_init();
+    if (client->multi == NULL || set_multi(client) < 0) {
+        fault_set(fault, FAULT_MEMORY, "libcurl: out of memory");
+        client_free(client);
+        return NULL;
+    }
+    return client;
+}
+
+void client_free(struct client *client)
+{
+    if (client == NULL)
+        return;
+    while (client->calls != NULL)
+        call_free(client->calls);
+    curl_multi_cleanup(client->multi); /* takes its sockets and its timer back */
+    curl_global_cleanup();
+    loop_timer_free(client->timer);
+    free(client);
+}
