@@ -113,19 +113,33 @@ static json_t *evidence_json(const struct action *action)
     return json != NULL ? json : json_object();
 }
 
-json_t *action_json(const struct action *action)
+static json_t *to_json(const struct action *action, bool finished)
 {
-    bool finished = action->state == ACTION_FINISHED;
+    enum action_state state = action->state;
+    if (state == ACTION_FINISHED && !finished)
+        state = action->sent_at != 0 ? ACTION_SENT : ACTION_ACCEPTED;
     return json_pack(
         "{s:s, s:s, s:o, s:s, s:s, s:{s:o, s:o, s:o}, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
         "id", action->id, "node_uuid", action->node->uuid, "node_name",
         text_or_null(action->node->name), "action", action->name, "contract", action->contract,
         "caller", "user", text_or_null(action->user), "project_id",
         text_or_null(action->project_id), "address", text_or_null(action->address), "force",
-        (int)action->force, "state", action_state_name(action->state), "outcome",
+        (int)action->force, "state", action_state_name(state), "outcome",
         text_or_null(finished ? action_outcome_name(action->outcome) : NULL), "code",
-        text_or_null(action->code != FAULT_NONE ? fault_name(action->code) : NULL), "message",
-        text_or_null(action->message), "evidence", evidence_json(action), "created_at",
+        text_or_null(finished && action->code != FAULT_NONE ? fault_name(action->code) : NULL),
+        "message", text_or_null(finished ? action->message : NULL), "evidence",
+        finished ? evidence_json(action) : json_object(), "created_at",
         time_or_null(action->created_at), "sent_at", time_or_null(action->sent_at), "finished_at",
-        time_or_null(action->finished_at));
+        time_or_null(finished ? action->finished_at : 0));
+}
+
+/* What is not on disk yet is told to nobody: a daemon that is killed now says unknown tomorrow. */
+json_t *action_json(const struct action *action)
+{
+    return to_json(action, action->state == ACTION_FINISHED && action->durable == ACTION_FINISHED);
+}
+
+json_t *action_json_finished(const struct action *action)
+{
+    return to_json(action, true);
 }

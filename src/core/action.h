@@ -78,5 +78,7 @@ const char *action_outcome_name(enum action_outcome outcome); /* "" for OUTCOME_
 /* The action as INTERFACES' object; a new reference, or NULL when memory is out.
  * outcome, code, sent_at and finished_at are null where there is none yet. */
 json_t *action_json(const struct action *action);
+/* The same with its end, though that is not on disk yet: for what is written along with it. */
+json_t *action_json_finished(const struct action *action);
 
 #endif

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What is to be posted, and where to. A post is sent at once, not when the journal has *finished*:
- * on a full disk the receiver still hears the truth. Should the daemon then be killed before the
- * record is on disk, the receiver gets a second post, of the outcome that recovery came to
- * (unknown), under the same Idempotency-Key; the first one was the better informed. */
+/* What is to be posted, and where to. A post is written with the outcome, in one transaction, and
+ * sent when that is told to others too: when it is on disk, or cannot be put there in time. */
 #include "core/callback.h"
 
 #include <stdlib.h>
@@ -117,22 +115,39 @@ static int post_keep(struct callbacks *callbacks, struct post *post)
     return 0;
 }
 
+static void drop_held(struct post *post)
+{
+    for (struct post *next; post != NULL; post = next) {
+        next = post->newer;
+        free(post->url);
+        free(post->body);
+        free(post);
+    }
+}
+
+/* Into the journal, and held until the outcome is told. */
 static void add(struct callbacks *callbacks, const struct action *action, const char *url,
                 char *body)
 {
-    int64_t now = clock_mono_us(), wall = clock_wall_us();
+    int64_t wall = clock_wall_us();
     struct journal_post record = {.url = (char *)url, .body = body, .since = wall, .next_at = wall};
     struct post *post = post_new(callbacks, action->id, url, body);
     memcpy(record.action_id, action->id, sizeof record.action_id);
+    uint64_t serial = 0;
+    /* Without a record it is posted all the same, but would not outlive the daemon. */
+    if (journal_post_add(callbacks->journal, &record, &serial) < 0)
+        log_error("callback: the post of %s cannot be recorded: out of memory", action->id);
     if (post != NULL) {
-        post->due = now;
-        post->give_up = now + CALLBACK_DAY;
-        /* Without a record it is posted all the same, but would not outlive the daemon. */
-        if (journal_post_add(callbacks->journal, &record, &post->serial) < 0)
-            log_error("callback: the post of %s cannot be recorded: out of memory", action->id);
+        post->serial = serial;
+        post->give_up = clock_mono_us() + CALLBACK_DAY;
     }
-    if (post == NULL || post_keep(callbacks, post) < 0)
+    struct post *first = map_get(callbacks->held, action->id);
+    if (post != NULL && first != NULL) {
+        first->newer = post; /* there are two at most */
+    } else if (post == NULL || map_put(callbacks->held, post->action_id, post) < 0) {
+        drop_held(post);
         log_error("callback: %s is not posted before a restart: out of memory", action->id);
+    }
 }
 
 void callbacks_finished(struct callbacks *callbacks, const struct action *action)
@@ -146,7 +161,7 @@ void callbacks_finished(struct callbacks *callbacks, const struct action *action
                    (configured == NULL || strcmp(configured, own.text) != 0);
     if (configured == NULL && !has_own)
         return;
-    json_t *json = action_json(action);
+    json_t *json = action_json_finished(action);
     char *body = json == NULL ? NULL : json_dumps(json, JSON_COMPACT);
     json_decref(json);
     if (body == NULL) {
@@ -158,6 +173,20 @@ void callbacks_finished(struct callbacks *callbacks, const struct action *action
     if (has_own)
         add(callbacks, action, own.text, body);
     free(body);
+}
+
+void callbacks_told(struct callbacks *callbacks, const struct action *action)
+{
+    struct post *post = callbacks == NULL ? NULL : map_remove(callbacks->held, action->id);
+    if (post == NULL)
+        return;
+    for (struct post *next; post != NULL; post = next) {
+        next = post->newer;
+        post->newer = NULL;
+        post->due = clock_mono_us();
+        if (post_keep(callbacks, post) < 0)
+            log_error("callback: %s is not posted before a restart: out of memory", action->id);
+    }
     drop_excess(callbacks);
     callbacks_pump(callbacks);
 }
@@ -197,8 +226,12 @@ struct callbacks *callbacks_new(struct loop *loop, struct journal *journal,
                                 const struct conf_callback *conf, struct fault *fault)
 {
     struct callbacks *callbacks = calloc(1, sizeof *callbacks);
-    if (callbacks == NULL || (callbacks->by_name = map_new()) == NULL) {
-        free(callbacks);
+    if (callbacks != NULL) {
+        callbacks->by_name = map_new();
+        callbacks->held = map_new();
+    }
+    if (callbacks == NULL || callbacks->by_name == NULL || callbacks->held == NULL) {
+        callbacks_free(callbacks);
         fault_set(fault, FAULT_MEMORY, "out of memory");
         return NULL;
     }
@@ -228,6 +261,11 @@ void callbacks_free(struct callbacks *callbacks)
     client_free(callbacks->client);
     loop_timer_free(callbacks->timer);
     map_free(callbacks->by_name);
+    size_t position = 0;
+    for (struct post *post;
+         callbacks->held != NULL && (post = map_next(callbacks->held, &position)) != NULL;)
+        drop_held(post);
+    map_free(callbacks->held);
     free(callbacks);
 }
 

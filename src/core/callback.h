@@ -31,6 +31,10 @@ int callbacks_check_url(const struct callbacks *callbacks, const char *url, stru
  * so that the posts are in the same transaction. callbacks may be NULL. */
 void callbacks_finished(struct callbacks *callbacks, const struct action *action);
 
+/* Its outcome is on disk, or cannot be put there in time and is told all the same: now it is posted.
+ * A second call changes nothing. callbacks may be NULL. */
+void callbacks_told(struct callbacks *callbacks, const struct action *action);
+
 /* Posts that have not been taken yet. */
 size_t callbacks_pending(const struct callbacks *callbacks);
 

@@ -47,6 +47,7 @@ struct callbacks {
     struct client *client;
     struct loop_timer *timer;
     struct map *by_name;                   /* origins */
+    struct map *held; /* by action: posts of outcomes that are not told yet, linked by `newer` */
     struct origin *origins, **origins_end; /* the one that started a try longest ago first */
     struct post *oldest, *newest;
     size_t count;

@@ -33,7 +33,7 @@ struct conf_ipmi {
     unsigned min_interval_ms; /* between two sessions on one BMC */
     unsigned auth_pause_s;    /* no session after an authentication failure; 0: no such pause */
     enum conf_resend resend;
-    bool retry_busy; /* completion code C0 to the Chassis Control: once more after a pause */
+    bool retry_busy; /* completion code C0 to the Chassis Control: again after a pause */
     enum conf_sel sel;
 };
 

@@ -48,6 +48,7 @@ static void on_tell(void *arg)
                         "slow",
                         action->id, action_outcome_name(action->outcome));
             action->durable = ACTION_FINISHED;
+            callbacks_told(engine->callbacks, action);
             wait_reached(&engine->waits, action);
         }
         action_unref(action);
@@ -115,8 +116,8 @@ static void give_up(struct engine *engine, struct action *action)
 void engine_on_journal(void *arg, struct action *action, enum action_state state, bool ok)
 {
     struct engine *engine = arg;
-    /* What was not recorded is told with the end that it leads to, and not before: a driver may take
-     * its time to give up. */
+    /* What was not recorded is told with the end that it leads to, and not before: a driver may
+     * take its time to give up. */
     if (action->durable < state && (ok || state == ACTION_FINISHED))
         action->durable = state;
     if (!ok && state == ACTION_FINISHED) {
@@ -133,6 +134,8 @@ void engine_on_journal(void *arg, struct action *action, enum action_state state
             action->sent_at = clock_wall_us(); /* go() sends the datagram */
         go(action->go_arg);
     }
+    if (state == ACTION_FINISHED)
+        callbacks_told(engine->callbacks, action);
     wait_reached(&engine->waits, action);
 }
 

@@ -137,7 +137,9 @@ static int check_hold_off(const struct engine *engine, const struct node *node,
         fault, FAULT_HOLD_OFF,
         "an NMI %s to %s %lld s ago (action %s); another one would destroy the dump that it began, "
         "so nothing was sent; allowed again in %lld s (%s)",
-        last->outcome == OUTCOME_DELIVERED ? "was delivered" : "may have been delivered",
+        last->outcome == OUTCOME_DELIVERED && last->durable == ACTION_FINISHED
+            ? "was delivered"
+            : "may have been delivered",
         node_label(node), (long long)age_s, last->id, (long long)left_s,
         clock_text(clock_wall_us() + left_s * 1000000, again));
 }

@@ -120,8 +120,29 @@ void ipmi_look_at_sel(struct ipmi_session *s, bool first, int64_t now, struct ip
     ipmi_enter(s, IPMI_STATE_SEL, now, out);
 }
 
+/* A BMC that says "busy" and acts: its SEL, if it has one, is asked before it gets another one. */
+void ipmi_resume(struct ipmi_session *s, int64_t now, struct ipmi_datagram *out)
+{
+    s->checking = s->sel.marked;
+    if (s->checking)
+        ipmi_look_at_sel(s, true, now, out);
+    else
+        ipmi_enter(s, IPMI_STATE_STATUS, now, out); /* still there, and still powered? */
+}
+
 void ipmi_leave_sel(struct ipmi_session *s, int64_t now, struct ipmi_datagram *out)
 {
+    bool checked = s->checking && s->retrying, trace = s->sel.found_count > 0;
+    s->checking = false;
+    if (checked && !trace && !s->no_more) {
+        ipmi_enter(s, IPMI_STATE_STATUS, now, out); /* still there, and still powered? */
+        return;
+    }
+    s->retrying = false;
+    if (checked && trace) {
+        s->outcome = OUTCOME_UNKNOWN; /* it says "busy", and something has happened */
+        s->code = FAULT_COMPLETION_CODE;
+    }
     ipmi_judge_sel(s);
     ipmi_end(s, now, out);
 }
@@ -154,7 +175,7 @@ void ipmi_hold(struct ipmi_session *s, int64_t now, struct ipmi_datagram *out)
 
 void ipmi_pause_sel(struct ipmi_session *s, int64_t now, struct ipmi_datagram *out)
 {
-    if (s->sel_passes >= SEL_PASSES) {
+    if (s->checking || s->sel_passes >= SEL_PASSES) {
         ipmi_leave_sel(s, now, out);
         return;
     }

@@ -24,6 +24,7 @@ void ipmi_look_at_sel(struct ipmi_session *session, bool first, int64_t now,
                       struct ipmi_datagram *out);
 void ipmi_pause_sel(struct ipmi_session *session, int64_t now, struct ipmi_datagram *out);
 void ipmi_leave_sel(struct ipmi_session *session, int64_t now, struct ipmi_datagram *out);
+void ipmi_resume(struct ipmi_session *session, int64_t now, struct ipmi_datagram *out);
 void ipmi_hold(struct ipmi_session *session, int64_t now, struct ipmi_datagram *out);
 /* No more is to be heard of it, or an answer came late: the SEL, if it is wanted; then the close.
  */

@@ -309,7 +309,7 @@ void ipmi_session_time(struct ipmi_session *session, int64_t now, struct ipmi_da
     } else if (s->state == IPMI_STATE_SEL_PAUSE) {
         ipmi_look_at_sel(s, false, now, ret_out);
     } else if (s->state == IPMI_STATE_HOLD) {
-        ipmi_enter(s, IPMI_STATE_STATUS, now, ret_out); /* still there, and still powered? */
+        ipmi_resume(s, now, ret_out);
     } else if (s->state == IPMI_STATE_STATUS && s->retrying && s->open && s->sends >= BUSY_TRIES) {
         restart(s, now, ret_out);
     } else if (row->tries != 0 && s->sends >= row->tries) {

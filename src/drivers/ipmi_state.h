@@ -82,6 +82,7 @@ struct ipmi_session {
     bool late;              /* only when answer_ms was over */
     bool maybe;    /* one stayed unanswered and another follows: nothing is "failed" any more */
     bool retrying; /* the newest was refused as busy: the next has not left */
+    bool checking; /* refused as busy: does its SEL say otherwise? */
     bool no_more;  /* given up by the engine after it had left */
     /* The silence. */
     struct ipmi_numbers numbers;

@@ -293,7 +293,13 @@ static void finish(unsigned number, char *callback_url)
                             .state = ACTION_FINISHED,
                             .outcome = OUTCOME_DELIVERED};
     snprintf(action.id, sizeof action.id, "req-%036u", number);
+    size_t pending = callbacks_pending(callbacks);
+    unsigned tried = try_count;
     callbacks_finished(callbacks, &action);
+    assert_int_equal(callbacks_pending(callbacks), pending); /* held until the outcome is told */
+    assert_int_equal(try_count, tried);
+    callbacks_told(callbacks, &action);
+    callbacks_told(callbacks, &action);
 }
 
 static struct client_call *next_call(void)
@@ -409,6 +415,7 @@ static void test_nothing_to_post(void **state)
     begin();
     finish(1, NULL);
     callbacks_finished(NULL, NULL);
+    callbacks_told(NULL, NULL);
     assert_int_equal(adds + try_count, 0);
     finish(2, OWN);
     assert_int_equal(adds, 1);

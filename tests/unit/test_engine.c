@@ -371,6 +371,16 @@ static void test_json(void **state)
     rig_send(rig, 0);
     rig_until_count(rig, &rig->goes, 1);
     rig_finish(rig, 0, OUTCOME_FAILED, FAULT_REFUSED);
+    /* Not told before it is on disk: after a kill -9 the journal would say something else. */
+    json = action_json(action);
+    assert_text(json, "state", "sent");
+    for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
+        if (strcmp(later[i], "sent_at") != 0)
+            assert_text(json, later[i], NULL);
+    }
+    assert_int_equal(json_object_size(json_object_get(json, "evidence")), 0);
+    json_decref(json);
+    rig_until_durable(rig, action, ACTION_FINISHED);
     json = action_json(action);
     assert_text(json, "state", "finished");
     assert_text(json, "outcome", "failed");

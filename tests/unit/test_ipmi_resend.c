@@ -403,6 +403,68 @@ static void test_retry_fails(void **state)
     }
 }
 
+/* A BMC that says "busy" and acts all the same: its SEL stops the second one, where it has a SEL.
+ */
+static void test_busy_that_acts(void **state)
+{
+    (void)state;
+    FOR_EACH_WAY(way)
+    {
+        for (int sel = 0; sel <= 1; sel++) {
+            init(way);
+            rig.plan.retry_busy = true;
+            rig.plan.sel = CONF_SEL_SILENCE;
+            rig.bmc.sel_completion = sel ? 0 : 0xc1;
+            rig.bmc.sel_records = true;
+            rig.bmc.control_busy = 1;
+            rig.bmc.busy_executes = true;
+            run();
+            assert_end(sel ? OUTCOME_UNKNOWN : OUTCOME_DELIVERED,
+                       sel ? FAULT_COMPLETION_CODE : FAULT_NONE);
+            assert_int_equal(rig.controls, sel ? 1 : 2);
+            assert_int_equal(rig.bmc.executed, sel ? 1 : 2); /* the risk that remains */
+        }
+
+        init(way); /* a trace of another kind: no more either */
+        rig.plan.retry_busy = true;
+        rig.plan.sel = CONF_SEL_SILENCE;
+        rig.bmc.control_busy = 1;
+        rig_begin(&rig);
+        rig_run_to(&rig, IPMI_STATE_READY);
+        rig_go(&rig);
+        assert_true(rig_run_to(&rig, IPMI_STATE_HOLD));
+        bmc_sel_add(&rig.bmc, 0x20, 1);
+        rig_finish(&rig);
+        assert_end(OUTCOME_UNKNOWN, FAULT_COMPLETION_CODE);
+        assert_int_equal(rig.controls, 1);
+        rig_free(&rig);
+
+        init(way); /* busy, and truly not done: its SEL is asked each time, and does not stop it */
+        rig.plan.retry_busy = true;
+        rig.plan.sel = CONF_SEL_SILENCE;
+        rig.bmc.sel_records = true;
+        rig.bmc.control_busy = 3;
+        run();
+        assert_end(OUTCOME_DELIVERED, FAULT_NONE);
+        assert_int_equal(rig.controls, 4);
+        assert_int_equal(rig.bmc.executed, 1);
+
+        init(way); /* given up while its SEL is read */
+        rig.plan.retry_busy = true;
+        rig.plan.sel = CONF_SEL_SILENCE;
+        rig.bmc.control_busy = 1;
+        rig_begin(&rig);
+        rig_run_to(&rig, IPMI_STATE_READY);
+        rig_go(&rig);
+        assert_true(rig_run_to(&rig, IPMI_STATE_SEL));
+        rig_abort(&rig, FAULT_STOPPING);
+        rig_finish(&rig);
+        assert_end(OUTCOME_FAILED, FAULT_REFUSED);
+        assert_int_equal(rig.controls, 1);
+        rig_free(&rig);
+    }
+}
+
 /* The session dies in the pause: a new one, and the interrupt there. */
 static void test_retry_in_a_new_session(void **state)
 {
@@ -492,6 +554,7 @@ int main(void)
         cmocka_unit_test(test_retry_busy),
         cmocka_unit_test(test_retry_busy_has_an_end),
         cmocka_unit_test(test_retry_fails),
+        cmocka_unit_test(test_busy_that_acts),
         cmocka_unit_test(test_retry_in_a_new_session),
         cmocka_unit_test(test_busy_and_then_done),
         cmocka_unit_test(test_guard),

@@ -364,13 +364,11 @@ static void serve_sel(const struct bmc *bmc, const struct bmc_request *request,
 
 static void serve_control(struct bmc *bmc, struct bmc_reply *reply)
 {
+    bool busy = bmc->control_busy > 0;
     bmc->controls++;
-    reply->completion = bmc->control_completion;
-    if (bmc->control_busy > 0) {
-        bmc->control_busy--;
-        reply->completion = 0xc0;
-    }
-    if (reply->completion != 0)
+    reply->completion = busy ? 0xc0 : bmc->control_completion;
+    bmc->control_busy -= busy;
+    if (reply->completion != 0 && !(busy && bmc->busy_executes))
         return;
     bmc->executed++;
     if (bmc->sel_records)

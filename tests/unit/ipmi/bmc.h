@@ -44,6 +44,7 @@ struct bmc {
     uint8_t open_status, rakp_2_status;
     unsigned rakp_4_refused; /* so many RAKP 3 get status 0Fh */
     unsigned control_busy;   /* so many Chassis Controls get C0 and are not done */
+    bool busy_executes;      /* ... but are, all the same */
     uint8_t sel_completion;  /* of Get SEL Entry; 0: its SEL is read */
     bool sel_records;        /* what it does it writes into its SEL */
     uint8_t sel[BMC_SEL_MAX][16];
