@@ -3,7 +3,7 @@ dist_man_MANS += docs/nmid.conf.5
 dist_man_MANS += docs/nmictl.1
 dist_man_MANS += docs/nmid.8
 EXTRA_DIST += docs/ARCHITECTURE.md docs/ipmi.md docs/journal.md
-EXTRA_DIST += docs/PERFORMANCE.md
+EXTRA_DIST += docs/PERFORMANCE.md docs/RELIABILITY.md
 
 # The manual is linted where mandoc is installed.
 if HAVE_MANDOC
