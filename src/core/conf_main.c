@@ -120,6 +120,14 @@ static void read_care(struct conf_block *block, struct conf_ipmi *ipmi)
     ipmi->resend = (enum conf_resend)resend;
     ipmi->sel = (enum conf_sel)sel;
     block_boolean(block, "retry_busy", &ipmi->retry_busy);
+    if (ipmi->resend != CONF_RESEND_NEVER)
+        block_warn(block, "resend",
+                   "a BMC that acts later than answer_ms executes both interrupts, and the second "
+                   "destroys the dump: see nmid.conf(5)");
+    if (ipmi->retry_busy)
+        block_warn(block, "retry_busy",
+                   "a BMC that says busy and acts executes more than one interrupt, and the second "
+                   "destroys the dump: see nmid.conf(5)");
 }
 
 static void read_ipmi(struct conf_block *root)

@@ -72,7 +72,11 @@ static void test_every_key(void **state)
                  "nmid.conf:2: listen.address: auth \"none\" on 127.0.0.2: every user of this "
                  "host may inject; prefer a socket",
                  "nmid.conf:2: listen.address: auth \"none\" on ::1: every user of this host may "
-                 "inject; prefer a socket");
+                 "inject; prefer a socket",
+                 "nmid.conf:7: ipmi.resend: a BMC that acts later than answer_ms executes both "
+                 "interrupts, and the second destroys the dump: see nmid.conf(5)",
+                 "nmid.conf:7: ipmi.retry_busy: a BMC that says busy and acts executes more than "
+                 "one interrupt, and the second destroys the dump: see nmid.conf(5)");
     const struct conf *conf = lab->conf;
     assert_int_equal(conf->listener_count, 3);
     assert_string_equal(conf->listeners[0].socket, "run/s"); /* "nmid.conf" has no directory */
@@ -142,7 +146,8 @@ static void test_complaints(void **state)
          "nmid.conf:1: ipmi.retransmit_ms: expected a decimal integer from 50 to 60000"},
         {"ipmi = { resend = \"always\"; };",
          "nmid.conf:1: ipmi.resend: expected \"never\" or \"if-unseen\""},
-        {"ipmi = { resend = true; };", "nmid.conf:1: ipmi.resend: expected a string (in double quotes)"},
+        {"ipmi = { resend = true; };",
+         "nmid.conf:1: ipmi.resend: expected a string (in double quotes)"},
         {"ipmi = { sel_evidence = \"sometimes\"; };",
          "nmid.conf:1: ipmi.sel_evidence: expected \"never\", \"silence\" or \"always\""},
         {"ipmi = { auth_pause_s = 86401; };",
