@@ -11,8 +11,10 @@
 #include "base/log.h"
 #include "core/journal_state.h"
 
-#define RETRY_US INT64_C(1000000)
-#define AGE_US   INT64_C(3600000000) /* how often the old is looked for */
+#define RETRY_US  INT64_C(1000000)
+#define HANG_US   INT64_C(5000000)    /* a transaction that takes longer: the disk hangs */
+#define LATER_MAX 1000                /* of what may be lost, no more is tried again */
+#define AGE_US    INT64_C(3600000000) /* how often the old is looked for */
 
 /* One transaction, on its way through the thread. */
 struct batch {
@@ -184,6 +186,8 @@ static void batch_failed(struct journal *journal, struct batch *batch)
     journal->fault = batch->fault;
     for (size_t i = 0; i < batch->ops.count; i++) {
         struct op *op = &batch->ops.ops[i];
+        if (op->kind == OP_POST_LATER && journal->owed.count >= LATER_MAX)
+            continue; /* a post is then tried sooner after a restart: no harm */
         struct op *owed = must_be_written(op) ? ops_add(&journal->owed) : NULL;
         if (owed == NULL)
             continue;
@@ -254,6 +258,7 @@ static void hand_over(void *arg)
         return;
     }
     journal->writing = batch;
+    journal->writing_since = clock_mono_us();
 }
 
 static void on_retry(void *arg)
@@ -372,6 +377,12 @@ const char *journal_instance(const struct journal *journal)
 
 int journal_check(const struct journal *journal, struct fault *fault)
 {
+    int64_t waits = journal->writing == NULL ? 0 : clock_mono_us() - journal->writing_since;
+    if (waits >= HANG_US)
+        return fault_set(fault, FAULT_JOURNAL,
+                         "nmid cannot record what it does and therefore does nothing: the disk of "
+                         "its journal has not answered for %lld s",
+                         (long long)(waits / 1000000));
     if (journal->owed_count == 0)
         return 0;
     return fault_set(fault, FAULT_JOURNAL,
@@ -468,26 +479,5 @@ int journal_write(struct journal *journal, struct action *action, enum action_st
     op->action.state = state;
     row_of(action, state, &op->action.row);
     history_prune(journal);
-    return 0;
-}
-
-int journal_unfinished(struct journal *journal, journal_each_fn *each, void *arg)
-{
-    /* Each may write, which may move the history: first who, then the calls. */
-    size_t count = 0, at = 0;
-    for (struct action *a = journal->histories[ACCEPTED_ONES].newest; a != NULL; a = a->older)
-        count += a->state != ACTION_FINISHED;
-    struct action **left = count == 0 ? NULL : calloc(count, sizeof *left);
-    if (left == NULL)
-        return count == 0 ? 0 : -1;
-    for (struct action *a = journal->histories[ACCEPTED_ONES].newest; a != NULL; a = a->older) {
-        if (a->state != ACTION_FINISHED)
-            left[at++] = action_ref(a);
-    }
-    while (at-- > 0) { /* the oldest first */
-        each(arg, left[at]);
-        action_unref(left[at]);
-    }
-    free(left);
     return 0;
 }

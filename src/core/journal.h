@@ -35,7 +35,8 @@ void journal_configure(struct journal *journal, size_t history, unsigned history
 /* The database's own UUID, made with it. */
 const char *journal_instance(const struct journal *journal);
 
-/* 0, or -1 with FAULT_JOURNAL and the reason while something finished is not recorded. */
+/* 0, or -1 with FAULT_JOURNAL and the reason while something finished is not recorded, or the disk
+ * has hung for five seconds. */
 int journal_check(const struct journal *journal, struct fault *fault);
 
 /* What an earlier daemon left accepted or sent: calls each for it, once. -1 when memory is out. */

@@ -41,11 +41,23 @@ static const char *const steps[] = {
 
 /* ---- Opening ---- */
 
+/* A directory that was just made is in its parent for good only when that is on disk; SQLite sees
+ * to the files. */
+static void sync_parent(int dir_fd)
+{
+    int fd = openat(dir_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    fsync(fd);
+    close(fd);
+}
+
 /* One daemon per directory: the lock goes with the process, however it ends. */
 static int take_lock(struct journal_db *db, const char *dir, struct fault *fault)
 {
     char path[4096], pid[24] = "";
-    if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+    bool made = mkdir(dir, 0700) == 0;
+    if (!made && errno != EEXIST)
         return fault_set(fault, FAULT_JOURNAL, "state_dir %.300s: %s", dir, strerror(errno));
     snprintf(path, sizeof path, "%s/nmid.lock", dir);
     db->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -65,6 +77,8 @@ static int take_lock(struct journal_db *db, const char *dir, struct fault *fault
                              : "state_dir %.300s: it cannot be locked (process %s)",
                          dir, pid[0] != '\0' ? pid : "unknown");
     }
+    if (made)
+        sync_parent(db->dir_fd);
     int len = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
     if (ftruncate(db->lock_fd, 0) < 0 || pwrite(db->lock_fd, pid, (size_t)len, 0) < 0)
         return 0; /* a full disk: the number is for people only */

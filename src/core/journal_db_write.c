@@ -34,8 +34,8 @@ static const char *const texts[DB_STATEMENTS] = {
         "INSERT OR REPLACE INTO overrides (node_uuid, locked, status) VALUES (?, ?, ?)",
     [REMOVE_OVERRIDE] = "DELETE FROM overrides WHERE node_uuid = ?",
     [PUT_POST] =
-        "INSERT OR REPLACE INTO outbox (serial, action_id, url, body, since, next_at, tries)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        ("INSERT OR REPLACE INTO outbox (serial, action_id, url, body, since, next_at, tries)"
+         " VALUES (?, ?, ?, ?, ?, ?, ?)"),
     [MOVE_POST] = "UPDATE outbox SET tries = ?, next_at = ? WHERE serial = ?",
     [REMOVE_POST] = "DELETE FROM outbox WHERE serial = ?",
 };
@@ -86,25 +86,14 @@ static int finish(struct journal_db *db, sqlite3_stmt *s, struct fault *fault)
     return result;
 }
 
-static bool has_moved(sqlite3_file *file)
-{
-    int moved = 0;
-    return file != NULL && file->pMethods != NULL &&
-           file->pMethods->xFileControl(file, SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
-           moved != 0;
-}
-
 /* What is written into a file that was removed, or put aside, is found by nobody. */
 static int check_place(struct journal_db *db, struct fault *fault)
 {
-    sqlite3_file *base = NULL, *wal = NULL;
-    sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_FILE_POINTER, &base);
-    sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
-    if (!has_moved(base) && !has_moved(wal))
+    int moved = 0;
+    if (sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK ||
+        !moved)
         return 0;
-    return fault_set(fault, FAULT_JOURNAL,
-                     "%.200s or its -wal was removed or moved while nmid uses it: restart nmid, after "
-                     "you have put it back if you can",
+    return fault_set(fault, FAULT_JOURNAL, "%.200s was removed or moved while nmid uses it",
                      db->path);
 }
 

@@ -181,3 +181,24 @@ int journal_load(struct journal *journal, struct fault *fault)
         history_prune(journal);
     return result;
 }
+
+int journal_unfinished(struct journal *journal, journal_each_fn *each, void *arg)
+{
+    /* Each may write, which may move the history: first who, then the calls. */
+    size_t count = 0, at = 0;
+    for (struct action *a = journal->histories[ACCEPTED_ONES].newest; a != NULL; a = a->older)
+        count += a->state != ACTION_FINISHED;
+    struct action **left = count == 0 ? NULL : calloc(count, sizeof *left);
+    if (left == NULL)
+        return count == 0 ? 0 : -1;
+    for (struct action *a = journal->histories[ACCEPTED_ONES].newest; a != NULL; a = a->older) {
+        if (a->state != ACTION_FINISHED)
+            left[at++] = action_ref(a);
+    }
+    while (at-- > 0) { /* the oldest first */
+        each(arg, left[at]);
+        action_unref(left[at]);
+    }
+    free(left);
+    return 0;
+}

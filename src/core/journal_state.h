@@ -71,6 +71,7 @@ struct journal {
     struct ops turn;       /* of this turn, or since the thread has been busy */
     struct ops owed;       /* failed, and tried again before everything else */
     struct batch *writing; /* what the thread has; or NULL */
+    int64_t writing_since;
     size_t pending, owed_count;
     struct loop_timer *retry, *age;
     bool retry_due, failing;

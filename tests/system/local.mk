@@ -31,3 +31,16 @@ EXTRA_DIST += tests/system/test_ipmi_silence.py
 TESTS += tests/system/test_callback.py
 EXTRA_DIST += tests/system/test_callback.py tests/system/receiver.py tests/system/receiver.crt \
 	tests/system/receiver.key
+
+# The journal: daemons that are killed, disks that are full, clocks that are set.
+TESTS += tests/system/test_restart.py tests/system/test_disk_full.py tests/system/test_clock_back.py
+EXTRA_DIST += tests/system/test_restart.py tests/system/test_disk_full.py \
+	tests/system/test_clock_back.py tests/system/clock_shim.c
+# For LD_PRELOAD, as tests/sim/ipmi_sim_diag.so: no libtool for one file, and no sanitizer in it.
+check_DATA += tests/system/clock_shim.so
+CLEANFILES += tests/system/clock_shim.so
+tests/system/clock_shim.so: $(srcdir)/tests/system/clock_shim.c
+	$(AM_V_at)$(MKDIR_P) tests/system
+	$(AM_V_CC)$(CC) $(CPPFLAGS) $(NMID_CPPFLAGS) $(NMID_CFLAGS) $(CFLAGS) \
+		-D_GNU_SOURCE -fPIC -fvisibility=default -fno-sanitize=all -shared \
+		-o $@ $(srcdir)/tests/system/clock_shim.c

@@ -188,3 +188,31 @@ tests_unit_test_digest_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_url_SOURCES = tests/unit/test_url.c
 tests_unit_test_url_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_url_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+
+# The journal over restarts, failing disks, kills and days: on real files, in simulated time.
+check_PROGRAMS += tests/unit/test_day tests/unit/test_journal_faults tests/unit/test_journal_hang \
+	tests/unit/test_journal_open tests/unit/test_journal_recovery tests/unit/test_journal_restart
+TESTS += tests/unit/test_day tests/unit/test_journal_faults tests/unit/test_journal_hang \
+	tests/unit/test_journal_open tests/unit/test_journal_recovery tests/unit/test_journal_restart
+FAKE_LOOP = tests/unit/fake_loop.c tests/unit/fake_loop.h $(STATE_DIR)
+FAULT_VFS = tests/unit/fault_vfs.c tests/unit/fault_vfs.h $(FAKE_LOOP)
+JOURNAL_PLAY = tests/unit/journal_play.c tests/unit/journal_play.h \
+	tests/unit/engine_rig.c tests/unit/engine_rig.h $(FAULT_VFS)
+tests_unit_test_day_SOURCES = tests/unit/test_day.c $(FAULT_VFS)
+tests_unit_test_day_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_day_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_journal_faults_SOURCES = tests/unit/test_journal_faults.c $(JOURNAL_PLAY)
+tests_unit_test_journal_faults_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_journal_faults_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_journal_hang_SOURCES = tests/unit/test_journal_hang.c $(JOURNAL_PLAY)
+tests_unit_test_journal_hang_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_journal_hang_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_journal_open_SOURCES = tests/unit/test_journal_open.c $(STATE_DIR)
+tests_unit_test_journal_open_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_journal_open_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_journal_recovery_SOURCES = tests/unit/test_journal_recovery.c $(FAULT_VFS)
+tests_unit_test_journal_recovery_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_journal_recovery_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_journal_restart_SOURCES = tests/unit/test_journal_restart.c $(FAKE_LOOP)
+tests_unit_test_journal_restart_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_journal_restart_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
