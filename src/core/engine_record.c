@@ -34,6 +34,27 @@ static void add_telling(struct engine *engine, struct action *action)
     engine->telling_end = &action->next_telling;
 }
 
+static void count_outcome(struct engine *engine, enum action_outcome outcome)
+{
+    if (outcome == OUTCOME_DELIVERED)
+        engine->counts.delivered++;
+    else if (outcome == OUTCOME_FAILED)
+        engine->counts.failed++;
+    else
+        engine->counts.unknown++;
+}
+
+/* Now everybody may know: callers, callbacks, /healthz. Once. */
+static void tell(struct engine *engine, struct action *action)
+{
+    if (action->durable != ACTION_FINISHED) {
+        action->durable = ACTION_FINISHED;
+        count_outcome(engine, action->outcome);
+        callbacks_told(engine->callbacks, action);
+    }
+    wait_reached(&engine->waits, action);
+}
+
 /* A disk that hangs must not keep the truth from who waits for it. */
 static void on_tell(void *arg)
 {
@@ -47,9 +68,7 @@ static void on_tell(void *arg)
             log_warning("action %s: its outcome (%s) is told before it is recorded: the journal is "
                         "slow",
                         action->id, action_outcome_name(action->outcome));
-            action->durable = ACTION_FINISHED;
-            callbacks_told(engine->callbacks, action);
-            wait_reached(&engine->waits, action);
+            tell(engine, action);
         }
         action_unref(action);
     }
@@ -58,16 +77,6 @@ static void on_tell(void *arg)
 }
 
 /* ---- An end ---- */
-
-static void count_outcome(struct engine *engine, enum action_outcome outcome)
-{
-    if (outcome == OUTCOME_DELIVERED)
-        engine->counts.delivered++;
-    else if (outcome == OUTCOME_FAILED)
-        engine->counts.failed++;
-    else
-        engine->counts.unknown++;
-}
 
 /* The true outcome goes into the action first; then the journal hears of it. */
 void engine_finish(struct action *action, enum action_outcome outcome, enum fault_code code,
@@ -85,7 +94,6 @@ void engine_finish(struct action *action, enum action_outcome outcome, enum faul
         action->evidence_text = json_dumps(action->evidence, JSON_COMPACT);
     json_decref(action->evidence);
     action->evidence = NULL;
-    count_outcome(engine, outcome);
     log_info("action %s: %s of %s %s: %s", action->id, action->name, node_label(action->node),
              action_outcome_name(outcome), message);
     if (journal_write(engine->journal, action, ACTION_FINISHED) == 0) {
@@ -118,7 +126,7 @@ void engine_on_journal(void *arg, struct action *action, enum action_state state
     struct engine *engine = arg;
     /* What was not recorded is told with the end that it leads to, and not before: a driver may
      * take its time to give up. */
-    if (action->durable < state && (ok || state == ACTION_FINISHED))
+    if (ok && state != ACTION_FINISHED && action->durable < state)
         action->durable = state;
     if (!ok && state == ACTION_FINISHED) {
         /* The caller still hears the truth; but what cannot be remembered must not go on. */
@@ -135,8 +143,9 @@ void engine_on_journal(void *arg, struct action *action, enum action_state state
         go(action->go_arg);
     }
     if (state == ACTION_FINISHED)
-        callbacks_told(engine->callbacks, action);
-    wait_reached(&engine->waits, action);
+        tell(engine, action);
+    else
+        wait_reached(&engine->waits, action);
 }
 
 /* ---- The start and the end ---- */

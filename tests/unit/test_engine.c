@@ -71,11 +71,15 @@ static void test_counts(void **state)
 {
     struct rig *rig = *state;
     struct engine_counts counts;
-    submit_many(rig, 4, NULL);
+    struct action *actions[4];
+    submit_many(rig, 4, actions);
     rig_finish(rig, 0, OUTCOME_DELIVERED, FAULT_NONE);
     rig_finish(rig, 1, OUTCOME_FAILED, FAULT_REFUSED);
     rig_finish(rig, 2, OUTCOME_UNKNOWN, FAULT_NO_ANSWER);
     rig_finish(rig, 3, OUTCOME_UNKNOWN, FAULT_NO_ANSWER);
+    engine_counts(rig->engine, &counts);
+    assert_int_equal(counts.delivered + counts.failed + counts.unknown, 0); /* not on disk yet */
+    rig_until_durable(rig, actions[3], ACTION_FINISHED);
     engine_counts(rig->engine, &counts);
     assert_int_equal(counts.delivered, 1);
     assert_int_equal(counts.failed, 1);
