@@ -37,9 +37,9 @@ static void answer_action(struct http_exchange *exchange, unsigned status, struc
 static void answer_accepted(struct http_exchange *exchange, struct action *action)
 {
     char location[64 + ACTION_ID_TEXT];
-    if (action->state == ACTION_FINISHED && action->code == FAULT_JOURNAL) {
+    if (!action->recorded) { /* it ended before it was, or could not be */
         struct fault fault = {0};
-        fault_set(&fault, action->code, "%s", action->message != NULL ? action->message : "");
+        fault_set(&fault, FAULT_JOURNAL, "the action could not be recorded; nothing was sent");
         memcpy(fault.action_id, action->id, sizeof action->id);
         http_set_request_id(exchange, action->id);
         agent_fault(exchange, &fault);

@@ -51,9 +51,11 @@ struct action {
     unsigned sends;       /* Chassis Controls that the journal has been told of: n of sent(n) */
     int64_t created_at, sent_at, finished_at; /* wall clock, us; 0: not yet */
     int64_t finished_mono;                    /* for the hold-off */
+    int64_t queued_mono;                      /* when it began to wait for the window */
     /* The engine's own. */
     struct engine *engine;
-    enum action_state durable; /* what the journal has */
+    enum action_state durable; /* what the journal has, or what is told all the same */
+    bool recorded;             /* *accepted* is on disk */
     struct action_wait *waits;
     struct action *next;         /* in the window's queue */
     struct action *next_telling; /* finished, and its callers wait for the journal */

@@ -26,10 +26,10 @@ enum conf_sel { CONF_SEL_NEVER, CONF_SEL_SILENCE, CONF_SEL_ALWAYS };
 
 /* ipmi = { ... }; times in milliseconds. */
 struct conf_ipmi {
-    unsigned window;         /* actions under way at once */
-    unsigned timeout_ms;     /* from leaving the window's queue to the outcome */
-    unsigned answer_ms;      /* how long an answer to the Chassis Control is awaited */
-    unsigned retransmit_ms;  /* first retransmission of what may be retransmitted */
+    unsigned window;          /* actions under way at once */
+    unsigned timeout_ms;      /* from leaving the window's queue to the outcome */
+    unsigned answer_ms;       /* how long an answer to the Chassis Control is awaited */
+    unsigned retransmit_ms;   /* first retransmission of what may be retransmitted */
     unsigned min_interval_ms; /* between two sessions on one BMC */
     unsigned auth_pause_s;    /* no session after an authentication failure; 0: no such pause */
     enum conf_resend resend;
@@ -48,6 +48,7 @@ struct conf_limits {
     unsigned history;                 /* 10000: finished actions remembered */
     unsigned history_days;            /* 90: and for how long; 0: however long */
     unsigned queue;                   /* 100000: actions that may wait for the window */
+    unsigned queue_s;                 /* 300: and how long */
 };
 
 /* callback = { ... } */

@@ -40,6 +40,7 @@ static const struct number_key limits_keys[] = {
     {"history", LIMITS(history), 1, 1000000, 10000},
     {"history_days", LIMITS(history_days), 0, 36500, 90},
     {"queue", LIMITS(queue), 1, 10000000, 100000},
+    {"queue_s", LIMITS(queue_s), 1, 86400, 300},
     {NULL, 0, 0, 0, 0},
 };
 

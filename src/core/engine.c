@@ -153,6 +153,7 @@ void engine_vacate(struct engine *engine, struct node *node)
 void engine_enqueue(struct engine *engine, struct action *action)
 {
     action->next = NULL;
+    action->queued_mono = clock_mono_us();
     *engine->queue_end = action_ref(action);
     engine->queue_end = &action->next;
     engine->queued++;
@@ -202,7 +203,12 @@ void engine_pump(struct engine *engine)
             action_unref(action);
             continue;
         }
-        if (was_moved(engine, action->node))
+        if (clock_mono_us() - action->queued_mono > engine->conf->limits.queue_s * INT64_C(1000000))
+            action_finish(action, OUTCOME_FAILED, FAULT_OVERLOADED,
+                          "it waited for its turn for more than %u s (limits.queue_s); nothing was "
+                          "sent: by now the machine may be another's, or up again",
+                          engine->conf->limits.queue_s);
+        else if (was_moved(engine, action->node))
             action_finish(action, OUTCOME_FAILED, FAULT_NODE_NOT_FOUND,
                           "a reload took the node away, or gave it another BMC, while its action "
                           "waited; nothing was sent");

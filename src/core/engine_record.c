@@ -87,9 +87,12 @@ void engine_finish(struct action *action, enum action_outcome outcome, enum faul
     action->state = ACTION_FINISHED;
     action->outcome = outcome;
     action->code = code;
+    free(action->message); /* a row that was edited by hand may have had one */
     action->message = strdup(message);
     action->finished_at = clock_wall_us();
     action->finished_mono = clock_mono_us();
+    free(action->evidence_text);
+    action->evidence_text = NULL;
     if (action->evidence != NULL)
         action->evidence_text = json_dumps(action->evidence, JSON_COMPACT);
     json_decref(action->evidence);
@@ -126,8 +129,11 @@ void engine_on_journal(void *arg, struct action *action, enum action_state state
     struct engine *engine = arg;
     /* What was not recorded is told with the end that it leads to, and not before: a driver may
      * take its time to give up. */
-    if (ok && state != ACTION_FINISHED && action->durable < state)
-        action->durable = state;
+    if (ok && state != ACTION_FINISHED) {
+        action->recorded = true;
+        if (action->durable < state)
+            action->durable = state;
+    }
     if (!ok && state == ACTION_FINISHED) {
         /* The caller still hears the truth; but what cannot be remembered must not go on. */
         log_error("action %s: its outcome (%s) could not be recorded yet; new actions are refused",

@@ -136,21 +136,6 @@ static void batch_write(void *arg)
 
 /* ---- Back on the loop ---- */
 
-static void override_apply(struct journal *journal, const struct op *op)
-{
-    struct override_entry *entry = map_get(journal->overrides, op->override.uuid);
-    if (!op->override.value.has_lock && !op->override.value.has_status) {
-        free(map_remove(journal->overrides, op->override.uuid));
-    } else if (entry != NULL) {
-        entry->value = op->override.value;
-    } else if ((entry = calloc(1, sizeof *entry)) != NULL) {
-        memcpy(entry->uuid, op->override.uuid, sizeof entry->uuid);
-        entry->value = op->override.value;
-        if (map_put(journal->overrides, entry->uuid, entry) < 0)
-            free(entry); /* it is on disk, and counts from the next start */
-    }
-}
-
 static void op_tell(struct journal *journal, const struct op *op, bool ok)
 {
     if (op->told)
@@ -170,11 +155,27 @@ static void batch_succeeded(struct journal *journal, struct batch *batch)
     for (size_t i = 0; i < batch->ops.count; i++) {
         journal->owed_count -= batch->ops.ops[i].told;
         if (batch->ops.ops[i].kind == OP_OVERRIDE)
-            override_apply(journal, &batch->ops.ops[i]);
+            journal_apply_override(journal, &batch->ops.ops[i]);
     }
     for (size_t i = 0; i < batch->ops.count; i++)
         op_tell(journal, &batch->ops.ops[i], true);
     ops_clear(&batch->ops);
+}
+
+/* What could not be fsync()ed may be on disk all the same, and count at the next start: what its
+ * caller was told to be still so is written again. */
+static void owe_old_override(struct journal *journal, const struct op *op)
+{
+    const struct override_entry *entry = map_get(journal->overrides, op->override.uuid);
+    struct op *owed = ops_add(&journal->owed);
+    if (owed == NULL)
+        return;
+    owed->kind = OP_OVERRIDE;
+    owed->told = true;
+    memcpy(owed->override.uuid, op->override.uuid, sizeof owed->override.uuid);
+    if (entry != NULL)
+        owed->override.value = entry->value;
+    journal->owed_count += !op->told;
 }
 
 /* What must be written moves to `owed`; who is told may find journal_check() failing already. */
@@ -188,6 +189,10 @@ static void batch_failed(struct journal *journal, struct batch *batch)
         struct op *op = &batch->ops.ops[i];
         if (op->kind == OP_POST_LATER && journal->owed.count >= LATER_MAX)
             continue; /* a post is then tried sooner after a restart: no harm */
+        if (op->kind == OP_OVERRIDE) {
+            owe_old_override(journal, op);
+            continue;
+        }
         struct op *owed = must_be_written(op) ? ops_add(&journal->owed) : NULL;
         if (owed == NULL)
             continue;
@@ -272,6 +277,7 @@ static void on_age(void *arg)
 {
     struct journal *journal = arg;
     history_prune(journal);
+    history_forget_lasts(journal);
     loop_timer_set(journal->age, clock_mono_us() + AGE_US);
 }
 

@@ -13,6 +13,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/log.h"
 
 #define APPLICATION_ID 0x6e6d6964 /* "nmid" */
 #define BUSY_MS        2000       /* somebody else's write, e.g. by the sqlite3 program */
@@ -184,9 +185,14 @@ static int open_file(struct journal_db *db, const char *dir, struct fault *fault
         return fault_set(fault, FAULT_MEMORY, "out of memory");
     }
     /* Made here for its mode: SQLite gives the same to its -wal and -shm. */
-    int fd = open(db->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int fd = open(db->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
-        return fault_set(fault, FAULT_JOURNAL, "%.300s: %s", db->path, strerror(errno));
+        return fault_set(fault, FAULT_JOURNAL, "%.300s: %s", db->path,
+                         errno == ELOOP ? "a symbolic link: expected the file itself"
+                                        : strerror(errno));
+    struct stat status;
+    if (fstat(fd, &status) == 0 && (status.st_mode & 077) != 0 && fchmod(fd, 0600) == 0)
+        log_warning("%s could be read by others: its mode is 0600 now", db->path);
     close(fd);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
     if (sqlite3_open_v2(db->path, &db->sqlite, flags, NULL) != SQLITE_OK)
@@ -194,7 +200,8 @@ static int open_file(struct journal_db *db, const char *dir, struct fault *fault
     sqlite3_extended_result_codes(db->sqlite, 1);
     sqlite3_busy_timeout(db->sqlite, BUSY_MS);
     if (run(db, "PRAGMA journal_mode = WAL", fault) < 0 ||
-        run(db, "PRAGMA synchronous = FULL", fault) < 0)
+        run(db, "PRAGMA synchronous = FULL", fault) < 0 ||
+        run(db, "PRAGMA journal_size_limit = 8388608", fault) < 0)
         return -1;
     char mode[16];
     ask_text(db, "PRAGMA journal_mode", mode, sizeof mode);

@@ -28,7 +28,7 @@ static const char *const texts[DB_STATEMENTS] = {
         " code = excluded.code, message = excluded.message, evidence = excluded.evidence,"
         " sends = excluded.sends, sent_at = excluded.sent_at, finished_at = excluded.finished_at,"
         " finish_serial = excluded.finish_serial, finished_mono = excluded.finished_mono,"
-        " boot = excluded.boot",
+        " boot = excluded.boot WHERE id = excluded.id",
     [FORGET_ACTION] = "DELETE FROM actions WHERE serial = ?",
     [PUT_OVERRIDE] =
         "INSERT OR REPLACE INTO overrides (node_uuid, locked, status) VALUES (?, ?, ?)",
@@ -137,7 +137,12 @@ int db_put_action(struct journal_db *db, const struct journal_row *row, struct f
     sqlite3_bind_int64(s, i++, row->finished_mono);
     bind_text(s, i++, row->callback_url);
     sqlite3_bind_int64(s, i, db->boot);
-    return finish(db, s, fault);
+    if (finish(db, s, fault) < 0)
+        return -1;
+    if (sqlite3_changes(db->sqlite) == 0) /* somebody else's row has this serial */
+        return fault_set(fault, FAULT_JOURNAL, "%.200s is written by another program too",
+                         db->path);
+    return 0;
 }
 
 int db_forget_action(struct journal_db *db, uint64_t serial, struct fault *fault)

@@ -7,18 +7,23 @@
 #include "base/clock.h"
 #include "core/journal_state.h"
 
-#define DAY_US INT64_C(86400000000)
+#define DAY_US  INT64_C(86400000000)
+#define LAST_US (8 * DAY_US) /* hold_off_s is at most seven days */
 
 /* ---- The last interrupt ---- */
 
-/* The row of an action that is neither in the history nor anybody's last goes. */
+/* An action that is neither in the history nor anybody's last goes, and its key with it: a key must
+ * outlive the hold-off that its action began. */
 static void release(struct journal *journal, struct action *action)
 {
-    struct op *op = action->in_history || action->last_of > 0 || action->serial == 0
-                        ? NULL
-                        : journal_op(journal, OP_FORGET);
-    if (op != NULL) /* without memory the row stays until the next start */
-        op->serial = action->serial;
+    if (!action->in_history && action->last_of == 0 && action->serial != 0) {
+        map_remove(journal->by_id, action->id);
+        if (action->key_scope != NULL && map_get(journal->by_key, action->key_scope) == action)
+            map_remove(journal->by_key, action->key_scope);
+        struct op *op = journal_op(journal, OP_FORGET);
+        if (op != NULL) /* without memory the row stays until the next start */
+            op->serial = action->serial;
+    }
     action_unref(action);
 }
 
@@ -50,6 +55,42 @@ int history_remember_nmi(struct journal *journal, struct action *action)
                    remember_last(journal, targets, action->resolved, action) < 0
                ? -1
                : 0;
+}
+
+/* Longer than any hold-off: nodes come and go. */
+static bool is_past(const struct action *action, int64_t now)
+{
+    return !action->in_history && action->finished_mono < now - LAST_US;
+}
+
+static void forget_last(struct journal *journal, struct map *map, const char *key)
+{
+    struct action *action = key == NULL ? NULL : map_get(map, key);
+    if (action == NULL || !is_past(action, clock_mono_us()))
+        return;
+    map_remove(map, key);
+    action->last_of--;
+    release(journal, action);
+}
+
+void history_forget_lasts(struct journal *journal)
+{
+    struct action *past[64];
+    size_t count, position;
+    do { /* a map must not change while it is walked */
+        count = position = 0;
+        for (struct action *action;
+             count < 64 && (action = map_next(journal->last_by_uuid, &position)) != NULL;) {
+            if (is_past(action, clock_mono_us()))
+                past[count++] = action_ref(action);
+        }
+        for (size_t i = 0; i < count; i++) {
+            forget_last(journal, journal->last_by_uuid, past[i]->node->uuid);
+            forget_last(journal, journal->last_by_target, past[i]->node->target);
+            forget_last(journal, journal->last_by_target, past[i]->resolved);
+            action_unref(past[i]);
+        }
+    } while (count == 64);
 }
 
 struct action *journal_last_target(struct journal *journal, const char *target)
@@ -97,9 +138,6 @@ int history_add(struct journal *journal, struct action *action)
 static void history_remove(struct journal *journal, struct action *action)
 {
     struct history *history = history_of(journal, action);
-    map_remove(journal->by_id, action->id);
-    if (action->key_scope != NULL && map_get(journal->by_key, action->key_scope) == action)
-        map_remove(journal->by_key, action->key_scope);
     *(action->newer != NULL ? &action->newer->older : &history->newest) = action->older;
     *(action->older != NULL ? &action->older->newer : &history->oldest) = action->newer;
     history->count--;

@@ -105,6 +105,7 @@ static int load_action(void *arg, const struct journal_row *row)
     action->finish_serial = row->finish_serial;
     action->force = row->force;
     action->refusal = row->refusal;
+    action->recorded = true;
     action->sends = row->sends;
     action->created_at = row->created_at;
     action->sent_at = row->sent_at;
@@ -177,8 +178,10 @@ int journal_load(struct journal *journal, struct fault *fault)
     for (struct node *node; (node = map_next(load.nodes, &position)) != NULL;)
         node_unref(node);
     map_free(load.nodes);
-    if (result == 0)
+    if (result == 0) {
         history_prune(journal);
+        history_forget_lasts(journal);
+    }
     return result;
 }
 

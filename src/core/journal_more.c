@@ -13,6 +13,21 @@ const struct journal_override *journal_override(const struct journal *journal,
     return entry == NULL ? NULL : &entry->value;
 }
 
+void journal_apply_override(struct journal *journal, const struct op *op)
+{
+    struct override_entry *entry = map_get(journal->overrides, op->override.uuid);
+    if (!op->override.value.has_lock && !op->override.value.has_status) {
+        free(map_remove(journal->overrides, op->override.uuid));
+    } else if (entry != NULL) {
+        entry->value = op->override.value;
+    } else if ((entry = calloc(1, sizeof *entry)) != NULL) {
+        memcpy(entry->uuid, op->override.uuid, sizeof entry->uuid);
+        entry->value = op->override.value;
+        if (map_put(journal->overrides, entry->uuid, entry) < 0)
+            free(entry); /* it is on disk, and counts from the next start */
+    }
+}
+
 int journal_set_override(struct journal *journal, const char *node_uuid,
                          const struct journal_override *override, journal_override_fn *done,
                          void *arg)

@@ -86,6 +86,9 @@ int history_add(struct journal *journal, struct action *action);
 /* For the hold-off: remembers a finished action that was or may have been delivered. */
 int history_remember_nmi(struct journal *journal, struct action *action);
 
+/* Forgets the last interrupts that no hold-off asks for any more. */
+void history_forget_lasts(struct journal *journal);
+
 /* Forgets what is too much or too old. */
 void history_prune(struct journal *journal);
 void history_free(struct journal *journal);
@@ -94,6 +97,11 @@ void history_free(struct journal *journal);
 
 /* Room for one more op of this turn, zeroed; NULL when memory is out. */
 struct op *journal_op(struct journal *journal, enum op_kind kind);
+
+/* ---- journal_more.c ---- */
+
+/* An override is on disk: now it counts. */
+void journal_apply_override(struct journal *journal, const struct op *op);
 
 /* ---- journal_load.c ---- */
 

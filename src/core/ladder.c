@@ -127,10 +127,11 @@ static int check_hold_off(const struct engine *engine, const struct node *node,
 {
     if (last == NULL || force)
         return 0;
-    int64_t age_s = (clock_mono_us() - last->finished_mono) / 1000000;
-    int64_t left_s = (int64_t)engine->conf->hold_off_s - age_s;
-    if (left_s <= 0)
+    int64_t now = clock_mono_us(), hold_off_s = engine->conf->hold_off_s;
+    if (last->finished_mono <= now - hold_off_s * 1000000)
         return 0;
+    int64_t age_s = (now - last->finished_mono) / 1000000;
+    int64_t left_s = hold_off_s - age_s;
     char again[CLOCK_TEXT_MAX];
     memcpy(fault->action_id, last->id, sizeof last->id);
     return fault_set(

@@ -224,6 +224,7 @@ int rig_setup(void **state)
     rig->conf->hold_off_s = 300;
     rig->conf->ipmi.window = 5;
     rig->conf->limits.queue = 1000;
+    rig->conf->limits.queue_s = 300;
     rig->loop = loop_new(&fault);
     assert_non_null(rig->loop);
     assert_int_equal(loop_before_wait(rig->loop, look, rig, &fault), 0);

@@ -221,6 +221,7 @@ void rig_init(struct rig *rig)
         .idle_s = 60,
         .history = 1000,
         .queue = 1000,
+        .queue_s = 300,
     };
     rig->conf.nodes = node_table_new();
     static const char *const names[] = {"good",   "bad",    "doubt",  "off",    "dull",

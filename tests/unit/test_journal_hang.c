@@ -65,6 +65,48 @@ static void test_hang_before_sent(void **state)
     assert_int_equal(play_now->ends_told, 2);
 }
 
+/* *accepted* hangs, and the action ends: nobody is told that it was recorded. */
+static void test_hang_before_accepted(void **state)
+{
+    struct rig *rig = *state;
+    rig_add_node(rig, 0);
+    fake.hold = true;
+    struct action *action = play_now->actions[0] = play_submit(rig, 0);
+    rig_finish(rig, 0, OUTCOME_FAILED, FAULT_UNREACHABLE);
+    play_pass(rig, 4 * FAKE_SECOND);
+    assert_int_equal(play_now->accepted_told + play_now->ends_told, 0);
+    play_pass(rig, 2 * FAKE_SECOND);
+    assert_int_equal(play_now->ends_told, 1);
+    assert_false(action->recorded); /* the contract answers 503 */
+    fake.hold = false;
+    play_pass(rig, PLAY_SOON);
+    assert_true(action->recorded);
+    play_check_kept(action->id, ACTION_FINISHED);
+}
+
+/* One that waits in the queue for too long is not sent any more: its machine may be up again. */
+static void test_queue_age(void **state)
+{
+    struct rig *rig = *state;
+    rig->conf->ipmi.window = 1;
+    rig->conf->limits.queue_s = 9;
+    for (unsigned i = 0; i < PLAY_NODES; i++) {
+        rig_add_node(rig, i);
+        play_now->actions[i] = play_submit(rig, i);
+    }
+    play_pass(rig, 9 * FAKE_SECOND);
+    rig_finish(rig, 0, OUTCOME_FAILED, FAULT_UNREACHABLE);
+    play_pass(rig, PLAY_SOON);
+    assert_int_equal(rig->starts, 2); /* in time */
+    play_pass(rig, FAKE_SECOND);
+    rig_finish(rig, 1, OUTCOME_FAILED, FAULT_UNREACHABLE);
+    play_pass(rig, PLAY_SOON);
+    assert_int_equal(rig->starts, 2);
+    assert_int_equal(play_now->actions[2]->outcome, OUTCOME_FAILED);
+    assert_int_equal(play_now->actions[2]->code, FAULT_OVERLOADED);
+    assert_int_equal(play_now->ends_told, 3);
+}
+
 /* SIGTERM then: what was not sent is not sent; the end waits for the disk, and comes with it. */
 static void test_hang_at_the_end(void **state)
 {
@@ -143,7 +185,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_hang_after_sent), TEST(test_hang_before_sent),   TEST(test_hang_at_the_end),
-        TEST(test_slow_abort),      TEST(test_failing_at_the_end),
+        TEST(test_slow_abort),      TEST(test_failing_at_the_end), TEST(test_hang_before_accepted),
+        TEST(test_queue_age),
     };
     fault_vfs_install();
     return cmocka_run_group_tests(tests, NULL, NULL);

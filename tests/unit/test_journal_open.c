@@ -311,6 +311,49 @@ static void test_lock_removed(void **state)
     journal_free(start(bench));
 }
 
+/* Another program's row under our serial is not overwritten: it may be another daemon's action. */
+static void test_serial_taken(void **state)
+{
+    struct bench *bench = *state;
+    struct fault fault = {0};
+    struct journal_db *db = db_open(bench->dir, NULL);
+    assert_non_null(db);
+    struct journal_row row = {.serial = 1,
+                              .id = "req-mine",
+                              .node_uuid = "u",
+                              .name = "inject_nmi",
+                              .contract = "agent",
+                              .state = "accepted"};
+    assert_int_equal(db_begin(db, NULL), 0);
+    assert_int_equal(db_put_action(db, &row, NULL), 0);
+    row.state = "sent"; /* its own may change */
+    assert_int_equal(db_put_action(db, &row, NULL), 0);
+    assert_int_equal(db_commit(db, NULL), 0);
+    sql(bench, "UPDATE actions SET id = 'req-theirs'");
+    assert_int_equal(db_begin(db, NULL), 0);
+    assert_int_equal(db_put_action(db, &row, &fault), -1);
+    assert_non_null(strstr(fault.message, "another program"));
+    db_rollback(db);
+    db_close(db);
+}
+
+/* The state directory's database may not be somebody else's by another name; nor be read by all. */
+static void test_link_and_mode(void **state)
+{
+    struct bench *bench = *state;
+    char aside[STATE_DIR_MAX + 16];
+    struct stat status;
+    journal_free(start(bench));
+    assert_int_equal(chmod(bench->path, 0644), 0);
+    journal_free(start(bench));
+    assert_int_equal(stat(bench->path, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0600);
+    snprintf(aside, sizeof aside, "%s/nmid.aside", bench->dir);
+    assert_int_equal(rename(bench->path, aside), 0);
+    assert_int_equal(symlink(aside, bench->path), 0);
+    refuse(bench, bench->dir, "", "a symbolic link");
+}
+
 /* A record in a file without a name is none. */
 static void test_removed(void **state)
 {
@@ -360,11 +403,12 @@ static void test_killed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_version_1),    TEST(test_newer),       TEST(test_migration_fails),
-        TEST(test_instance),     TEST(test_no_database), TEST(test_other_application),
-        TEST(test_corrupt),      TEST(test_places),      TEST(test_unwritable),
-        TEST(test_modes),        TEST(test_second),      TEST(test_killed),
-        TEST(test_lock_removed), TEST(test_removed),
+        TEST(test_version_1),    TEST(test_newer),        TEST(test_migration_fails),
+        TEST(test_instance),     TEST(test_no_database),  TEST(test_other_application),
+        TEST(test_corrupt),      TEST(test_places),       TEST(test_unwritable),
+        TEST(test_modes),        TEST(test_second),       TEST(test_killed),
+        TEST(test_lock_removed), TEST(test_serial_taken), TEST(test_link_and_mode),
+        TEST(test_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -271,16 +271,38 @@ static void test_key_is_free(void **state)
     restart(bench);
     assert_null(journal_find_key(bench->journal, "again"));
     struct action *second = accept(bench, 0, "again");
-    finish(bench, second, OUTCOME_DELIVERED, FAULT_NONE);
+    finish(bench, second, OUTCOME_FAILED, FAULT_REFUSED);
     for (int times = 0; times < 2; times++) {
         for (int i = 0; i < HISTORY - 1; i++) /* the first is forgotten, the second is not */
             whole(bench, 1, OUTCOME_FAILED);
         struct action *found = journal_find_key(bench->journal, "again");
         assert_int_equal(found != NULL, times == 0);
         if (found != NULL)
-            assert_int_equal(found->outcome, OUTCOME_DELIVERED);
+            assert_int_equal(found->code, FAULT_REFUSED);
         restart(bench);
     }
+}
+
+/* What was, or may have been, delivered last keeps its key beyond the history, as long as there can
+ * be a hold-off; then both go. */
+static void test_key_of_the_last(void **state)
+{
+    struct bench *bench = *state;
+    finish(bench, accept(bench, 0, "the last"), OUTCOME_UNKNOWN, FAULT_NO_ANSWER);
+    for (int times = 0; times < 2; times++) {
+        for (int i = 0; i < 3 * HISTORY; i++)
+            whole(bench, 1, OUTCOME_FAILED);
+        assert_non_null(journal_find_key(bench->journal, "the last"));
+        assert_non_null(journal_last_nmi(bench->journal, bench->nodes[0]));
+        restart(bench);
+    }
+    fake_run_for(bench->loop, 8 * FAKE_DAY - 3600 * FAKE_SECOND);
+    assert_non_null(journal_find_key(bench->journal, "the last"));
+    fake_run_for(bench->loop, 2 * 3600 * FAKE_SECOND);
+    assert_null(journal_find_key(bench->journal, "the last"));
+    assert_null(journal_last_nmi(bench->journal, bench->nodes[0]));
+    restart(bench);
+    assert_null(journal_find_key(bench->journal, "the last"));
 }
 
 /* ---- Retention ---- */
@@ -341,7 +363,7 @@ static void test_age_of_a_wrong_clock(void **state)
     restart(bench);
     fake.wall = FAKE_DAY;
     accept(bench, 0, "of 1970");
-    finish(bench, journal_find_key(bench->journal, "of 1970"), OUTCOME_DELIVERED, FAULT_NONE);
+    finish(bench, journal_find_key(bench->journal, "of 1970"), OUTCOME_FAILED, FAULT_REFUSED);
     settle(bench);
     fake.wall = right;
     restart(bench);
@@ -445,10 +467,15 @@ static void test_outbox(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_history),          TEST(test_keys),
-        TEST(test_key_is_free),      TEST(test_retention_by_count),
-        TEST(test_retention_by_age), TEST(test_age_of_a_wrong_clock),
-        TEST(test_refusals),         TEST(test_overrides),
+        TEST(test_history),
+        TEST(test_keys),
+        TEST(test_key_is_free),
+        TEST(test_key_of_the_last),
+        TEST(test_retention_by_count),
+        TEST(test_retention_by_age),
+        TEST(test_age_of_a_wrong_clock),
+        TEST(test_refusals),
+        TEST(test_overrides),
         TEST(test_outbox),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
