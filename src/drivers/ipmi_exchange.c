@@ -114,6 +114,7 @@ static void build_challenge(struct ipmi_session *s, uint8_t number, struct ipmi_
 
 static void build_activate(struct ipmi_session *s, uint8_t number, struct ipmi_datagram *out)
 {
+    s->activations++;
     ipmi_codec_activate(s->codec, &s->channel, s->first_sequence, number, out);
 }
 
@@ -137,11 +138,13 @@ static void build_close(struct ipmi_session *s, uint8_t number, struct ipmi_data
 
 /* ---- Answers ---- */
 
-/* Authentication types by strength: MD5, MD2, straight password, none (table 22-15, byte 3). */
-static int choose_auth_type(uint8_t offered)
+/* Authentication types by strength: MD5, MD2, straight password, none (table 22-15, byte 3). The
+ * offer is not authenticated: who forges it must not get the password in clear, nor a session whose
+ * answers anybody can forge; so the last two only where the node says so. */
+static int choose_auth_type(uint8_t offered, bool plain)
 {
     static const uint8_t by_strength[] = {2, 1, 4, 0};
-    for (size_t i = 0; i < sizeof by_strength; i++) {
+    for (size_t i = 0; i < (plain ? sizeof by_strength : 2); i++) {
         if (offered & (1u << by_strength[i]))
             return by_strength[i];
     }
@@ -161,7 +164,7 @@ static enum verdict check_auth_cap(struct ipmi_session *s, const struct ipmi_pac
         bool speaks_2_0 = (types & 0x80) != 0 && (versions & 0x02) != 0;
         return trust && !speaks_2_0 ? ipmi_fail(s, FAULT_SUITE) : NEXT;
     }
-    int type = choose_auth_type(types & 0x37);
+    int type = choose_auth_type(types & 0x37, info->plain_password);
     if (type < 0)
         return ipmi_fail(s, FAULT_SUITE);
     s->channel.auth_type = (uint8_t)type;
@@ -185,17 +188,24 @@ static enum verdict next_suite(struct ipmi_session *s, const struct ipmi_packet 
     return ipmi_fail_completion(s, FAULT_SUITE, packet);
 }
 
-/* Is this answer to Open Session or RAKP of our session? An error may end before it can say. */
+/* Is this answer to Open Session or RAKP of our session? An error has our id too (tables 13-10 to
+ * 13-13); one without it could be anybody's, who has not seen a packet of ours. */
 static bool is_ours(const struct ipmi_session *s, const struct ipmi_packet *packet)
 {
-    if (!packet->has_console_id)
-        return packet->status != 0;
-    return packet->console_id == s->channel.console_id;
+    return packet->has_console_id && packet->console_id == s->channel.console_id;
+}
+
+/* ipmi_sim refuses a suite without our id. Such a refusal may cost a suite, and no more: of the
+ * credentials Open Session knows nothing. */
+static bool refuses_suite(const struct ipmi_packet *packet)
+{
+    uint8_t status = packet->status;
+    return (status >= 0x04 && status <= 0x07) || status == 0x10 || status == 0x11;
 }
 
 static enum verdict check_open(struct ipmi_session *s, const struct ipmi_packet *packet)
 {
-    if (!is_ours(s, packet))
+    if (packet->has_console_id ? !is_ours(s, packet) : !refuses_suite(packet))
         return IGNORE;
     switch (packet->status) {
     case 0x00:
@@ -272,13 +282,20 @@ static enum verdict check_rakp_2(struct ipmi_session *s, const struct ipmi_packe
     return ipmi_codec_keys(s->codec, &s->channel) < 0 ? ipmi_fail(s, FAULT_PROTOCOL) : NEXT;
 }
 
+/* We know that the password is right. The BMC refuses our proof when it made a new random number
+ * for a RAKP 1 that was sent again. Else once more, and no oftener: to the BMC it is a log-in that
+ * failed. */
+static bool may_prove_again(struct ipmi_session *s)
+{
+    bool asked_twice = (s->asked_rakp_1 & (s->asked_rakp_1 - 1)) != 0;
+    return s->attempts < IPMI_ATTEMPTS_MAX && (asked_twice || s->proofs_refused++ == 0);
+}
+
 static enum verdict check_rakp_4(struct ipmi_session *s, const struct ipmi_packet *packet)
 {
     if (!is_ours(s, packet))
         return IGNORE;
-    /* We know that the password is right. The BMC refuses our proof when it made a new random
-     * number for a RAKP 1 that was sent again. */
-    if (packet->status == STATUS_INTEGRITY && s->attempts < IPMI_ATTEMPTS_MAX)
+    if (packet->status == STATUS_INTEGRITY && may_prove_again(s))
         return RESTART;
     if (packet->status != 0)
         return check_rakp_status(s, packet);
@@ -310,6 +327,12 @@ static enum verdict check_challenge(struct ipmi_session *s, const struct ipmi_pa
 
 static enum verdict check_activate(struct ipmi_session *s, const struct ipmi_packet *packet)
 {
+    /* It has the number that we asked for, or nearly (the Intel SE7520JR2 is one off): in 1.5 that
+     * number is all that tells it from an earlier session's. */
+    int32_t off = (int32_t)(packet->sequence - s->in_highest);
+    if (packet->completion == 0 && (off < 1 || off > 4))
+        return IGNORE;
+    s->activations = 0;
     switch (packet->completion) { /* table 22-23 */
     case 0x00:
         break;
@@ -341,11 +364,6 @@ static enum verdict check_activate(struct ipmi_session *s, const struct ipmi_pac
         s->out_sequence = __builtin_bswap32(s->out_sequence);
     if (s->out_sequence == 0)
         s->out_sequence = 1;
-    /* A BMC that does not begin with the number that it was asked for; ipmi_sim gives this answer's
-     * number to the next one too. */
-    int32_t off = (int32_t)(packet->sequence - s->in_highest);
-    if (packet->sequence != 0 && (off < 1 || off > 4))
-        s->in_highest = packet->sequence - 1;
     s->channel.active = true;
     s->open = s->opened = true;
     return NEXT;

@@ -88,9 +88,11 @@ static void explain_suite(const struct ipmi_session *s, const char *bmc, char *t
     const struct ipmi_info *info = s->plan.info;
     if (info->ipmi_1_5)
         snprintf(text, size,
-                 "the BMC at %s offers no IPMI 1.5 authentication type that nmid has; no "
-                 "interrupt was sent",
-                 bmc);
+                 "the BMC at %s offers neither MD5 nor MD2 for IPMI 1.5%s; no interrupt was sent",
+                 bmc,
+                 info->plain_password ? ", nor a plain password, nor none"
+                                      : " (ipmi_plain_password = true would send it the password "
+                                        "in clear, or none)");
     else if (s->failed_in == IPMI_STATE_AUTH_CAP)
         snprintf(text, size,
                  "the BMC at %s does not speak IPMI 2.0 (ipmi_protocol_version = \"1.5\" may do); "

@@ -154,6 +154,16 @@ static int take_version(struct info *info, struct ipmi_info *ipmi, struct report
     return 0;
 }
 
+static int take_plain_password(struct info *info, struct ipmi_info *ipmi, struct report *report)
+{
+    if (info_take_boolean(info, "ipmi_plain_password", &ipmi->plain_password, report) < 0)
+        return -1;
+    if (ipmi->plain_password && !ipmi->ipmi_1_5)
+        return info_complain(info, "ipmi_plain_password", report,
+                             "IPMI 2.0 sends no password: only with ipmi_protocol_version \"1.5\"");
+    return 0;
+}
+
 static int take_user(struct info *info, struct ipmi_info *ipmi, struct report *report)
 {
     size_t max = ipmi->ipmi_1_5 ? IPMI_PASSWORD_MAX_1_5 : IPMI_PASSWORD_MAX_2_0;
@@ -311,6 +321,7 @@ int ipmi_info_parse(struct info *info, void **ret_info, char **ret_target, struc
         return info_complain(info, "driver_info", report, "out of memory");
     int wrong = take_version(info, ipmi, report); /* first: it decides on lengths */
     wrong |= take_address(info, ipmi, &target, report);
+    wrong |= take_plain_password(info, ipmi, report);
     wrong |= take_user(info, ipmi, report);
     wrong |= take_k_g(info, ipmi, report);
     wrong |= take_privilege(info, ipmi, report);
@@ -370,6 +381,8 @@ json_t *ipmi_info_json(const void *ipmi_info)
                                                  : "OPERATOR"));
     wrong |= json_object_set_new(json, "ipmi_protocol_version",
                                  json_string(ipmi->ipmi_1_5 ? "1.5" : "2.0"));
+    if (ipmi->plain_password)
+        wrong |= json_object_set_new(json, "ipmi_plain_password", json_true());
     if (ipmi->suite_count == 1)
         wrong |= json_object_set_new(json, "ipmi_cipher_suite", json_integer(ipmi->suites[0]));
     if (ipmi->workarounds != 0)

@@ -44,6 +44,7 @@ struct ipmi_info {
     unsigned suites[IPMI_SUITES_MAX]; /* cipher suites in the order to try; none for IPMI 1.5 */
     unsigned suite_count;
     bool ipmi_1_5;
+    bool plain_password;  /* 1.5: without MD5 and MD2, too */
     unsigned workarounds; /* enum ipmi_workaround, or-ed */
 };
 

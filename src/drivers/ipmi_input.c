@@ -29,9 +29,9 @@ static bool is_fresh(struct ipmi_session *s, uint32_t sequence)
     return false;
 }
 
-/* The answer to Activate Session may have any number: ipmi_sim refuses with 0, for it opens nothing
- * to number, and FreeIPMI knows BMCs that do not begin with the number that they are asked for.
- * Within the session a number that comes again makes all of them worth nothing as evidence. */
+/* The number of the answer to Activate Session is for its check: a refusal has 0 from ipmi_sim, for
+ * it opens nothing to number. Within the session a number that comes again makes all of them worth
+ * nothing as evidence. */
 static bool is_numbered(struct ipmi_session *s, const struct ipmi_packet *packet)
 {
     if (!s->channel.active || is_fresh(s, packet->sequence))
@@ -76,6 +76,7 @@ static void take(struct ipmi_session *s, const struct ipmi_packet *packet, bool 
                  bool late_probe, int64_t now, struct ipmi_datagram *out)
 {
     if (!asked && late_probe) {
+        s->probe_asked &= ~((uint64_t)1 << packet->rq_seq); /* its double is no second answer */
         s->probes_answered++;
     } else if (!asked) {
         s->ignored[IPMI_IGNORED_UNASKED]++;

@@ -32,6 +32,11 @@ void ipmi_session_go(struct ipmi_session *session, int64_t now, struct ipmi_data
     ret_out->len = 0;
     if (s->state != IPMI_STATE_READY || s->plan.probe)
         return;
+    if (now >= s->give_up_at) { /* the process stood still: it is too late, whoever is first */
+        ipmi_fail(s, FAULT_DEADLINE);
+        ipmi_end(s, now, ret_out);
+        return;
+    }
     guard(s);
     s->control_sends++;
     s->answered = s->late = s->retrying = s->have_completion = false;
@@ -85,6 +90,7 @@ void ipmi_session_abort(struct ipmi_session *session, enum fault_code code, int6
         break;
     default:
         ipmi_fail(s, code);
+        ipmi_doubt_password(s);
         ipmi_end(s, now, ret_out);
     }
 }
@@ -134,7 +140,8 @@ void ipmi_leave_sel(struct ipmi_session *s, int64_t now, struct ipmi_datagram *o
 {
     bool checked = s->checking && s->retrying, trace = s->sel.found_count > 0;
     s->checking = false;
-    if (checked && !trace && !s->no_more) {
+    /* A SEL that could be read before and cannot be now says nothing, and that is not enough. */
+    if (checked && !trace && !s->no_more && s->sel.result == IPMI_SEL_NOTHING_NEW) {
         ipmi_enter(s, IPMI_STATE_STATUS, now, out); /* still there, and still powered? */
         return;
     }

@@ -16,6 +16,7 @@ void ipmi_ask(struct ipmi_session *session, int64_t now, struct ipmi_datagram *o
 uint8_t ipmi_next_number(struct ipmi_session *session, int64_t now);
 void ipmi_advance(struct ipmi_session *session, enum verdict verdict, int64_t now,
                   struct ipmi_datagram *out);
+void ipmi_doubt_password(struct ipmi_session *session); /* when it is given up */
 void ipmi_end(struct ipmi_session *session, int64_t now, struct ipmi_datagram *out);
 
 /* ipmi_interrupt.c: what follows the interrupt. */

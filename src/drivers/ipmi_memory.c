@@ -7,7 +7,7 @@
 #include "base/map.h"
 
 #define ROUND_TRIP_MAX 2000000
-#define REFUSALS_MAX   4 /* of one BMC: credentials of so many kinds */
+#define REFUSALS_MAX   16 /* of one BMC: credentials of so many kinds */
 
 /* Credentials that a BMC has refused. The node keeps them alive; no copy is made. */
 struct refusal {
@@ -129,8 +129,8 @@ static bool same_credentials(const struct ipmi_info *a, const struct ipmi_info *
 {
     bool user = secret_equal(a->username, strlen(a->username), b->username, strlen(b->username));
     bool password = same_secret(a->password, b->password), k_g = same_secret(a->k_g, b->k_g);
-    bool way = a->ipmi_1_5 == b->ipmi_1_5 && a->workarounds == b->workarounds &&
-               a->suite_count == b->suite_count &&
+    bool way = a->ipmi_1_5 == b->ipmi_1_5 && a->plain_password == b->plain_password &&
+               a->workarounds == b->workarounds && a->suite_count == b->suite_count &&
                memcmp(a->suites, b->suites, a->suite_count * sizeof a->suites[0]) == 0;
     return user & password & k_g & way;
 }

@@ -36,18 +36,31 @@ static void keep_last(struct ipmi_sel *sel, const uint8_t *record)
     sel->empty = false;
 }
 
-void ipmi_sel_mark(struct ipmi_sel *sel, uint8_t completion, const uint8_t *data, size_t len)
+uint16_t ipmi_sel_mark_id(const struct ipmi_sel *sel)
 {
+    return sel->doubted ? FIRST : IPMI_SEL_LAST;
+}
+
+/* A mark is a record behind which there is none: in a log that is a ring the newest one names the
+ * oldest as the next, and every old record would be a new one. A log is empty when it has neither a
+ * newest nor an oldest record: some BMCs know no FFFFh. */
+enum ipmi_sel_step ipmi_sel_mark(struct ipmi_sel *sel, uint8_t completion, const uint8_t *data,
+                                 size_t len)
+{
+    bool doubted = sel->doubted;
+    sel->doubted = false;
     if (completion == INVALID_COMMAND || completion == INVALID_FOR_LUN) {
         sel->absent = true;
         sel->result = IPMI_SEL_NONE;
     } else if (completion == NOT_PRESENT) {
-        sel->marked = sel->empty = true;
-    } else if (is_whole(completion, data, len)) {
+        sel->marked = sel->empty = doubted;
+        sel->doubted = !doubted;
+    } else if (!doubted && is_whole(completion, data, len) && le16(data) == IPMI_SEL_LAST) {
         keep_last(sel, data + 2);
         sel->ids[0] = sel->last;
         sel->marked = true;
     }
+    return sel->doubted ? IPMI_SEL_MORE : IPMI_SEL_STOP;
 }
 
 void ipmi_sel_start(struct ipmi_sel *sel, bool first)

@@ -36,6 +36,7 @@ struct ipmi_sel {
     bool marked; /* `last` and `record` are the newest before the interrupt; or, if empty, none was
                   */
     bool empty;
+    bool doubted; /* it says that it has no newest record: has it an oldest one? */
     uint16_t last;
     uint8_t record[IPMI_SEL_RECORD];
     /* The pass under way. */
@@ -55,8 +56,12 @@ enum ipmi_sel_step {
     IPMI_SEL_STOP  /* nothing more is to be asked */
 };
 
-/* Takes the answer to "the newest record" as the mark. */
-void ipmi_sel_mark(struct ipmi_sel *sel, uint8_t completion, const uint8_t *data, size_t len);
+/* The record to ask for before the interrupt: the newest, then, where there is none, the oldest. */
+uint16_t ipmi_sel_mark_id(const struct ipmi_sel *sel);
+
+/* Takes the answer as the mark, if it may be one; IPMI_SEL_MORE: ask again. */
+enum ipmi_sel_step ipmi_sel_mark(struct ipmi_sel *sel, uint8_t completion, const uint8_t *data,
+                                 size_t len);
 
 /* Begins a pass over what is newer than the mark, or than the last pass; sets sel->asked. `first`:
  * it begins a reading, and what an earlier reading has concluded does not count. */

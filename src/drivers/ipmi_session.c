@@ -105,7 +105,8 @@ static void open_anew(struct ipmi_session *s, int64_t now, struct ipmi_datagram 
     s->plan.random(&channel->console_id, sizeof channel->console_id);
     s->plan.random(&s->first_sequence, sizeof s->first_sequence);
     channel->console_id |= 1; /* neither may be 0 */
-    s->first_sequence |= 1;
+    /* Far from the end, in either byte order: the BMC's numbers do not pass 0. */
+    s->first_sequence = (s->first_sequence & 0x7fffff7f) | 1;
     expect_sequence(s);
     if (s->heard || s->plan.skip_auth_cap)
         ipmi_enter(s, channel->ipmi_1_5 ? IPMI_STATE_CHALLENGE : IPMI_STATE_OPEN, now, out);
@@ -151,6 +152,8 @@ void ipmi_session_begin(struct ipmi_session *session, struct ipmi_codec *codec,
         session->sel.result = IPMI_SEL_NONE;
     session->round_trip = plan->round_trip;
     prepare_channel(session);
+    session->plan.random(&session->number, sizeof session->number);
+    session->number &= 63;
     open_anew(session, now, ret_out);
 }
 
@@ -274,6 +277,14 @@ void ipmi_advance(struct ipmi_session *s, enum verdict verdict, int64_t now,
 
 /* ---- Time ---- */
 
+/* A 1.5 BMC is silent when the password is wrong, and counts. Whatever ends the attempt: with so
+ * many unanswered the next action must not go on where this one stopped. */
+void ipmi_doubt_password(struct ipmi_session *s)
+{
+    if (!s->opened && s->activations >= 2)
+        s->fail_code = FAULT_PASSWORD;
+}
+
 /* The deadline of everything before the interrupt, or the end of the wait for its answer. */
 static void give_up(struct ipmi_session *s, int64_t now, struct ipmi_datagram *out)
 {
@@ -292,6 +303,7 @@ static void give_up(struct ipmi_session *s, int64_t now, struct ipmi_datagram *o
     } else {
         ipmi_fail(s, FAULT_UNREACHABLE);
     }
+    ipmi_doubt_password(s);
     ipmi_end(s, now, out);
 }
 

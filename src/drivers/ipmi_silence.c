@@ -47,15 +47,17 @@ enum verdict ipmi_check_control(struct ipmi_session *s, const struct ipmi_packet
 }
 
 /* What is not the awaited answer of the newest one counts only when it says "done": a BMC that
- * answers twice, or after its "busy" did what it had refused. */
+ * answers twice, or after its "busy" did what it had refused. The awaited one counts even when the
+ * SEL has said "delivered" before: the record may have been another's interrupt. */
 bool ipmi_take_late_control(struct ipmi_session *s, const struct ipmi_packet *packet)
 {
     if (packet->kind != IPMI_PACKET_MESSAGE || !packet->in_session || packet->rq_seq > 63 ||
         packet->net_fn != IPMI_CHASSIS + 1 || packet->cmd != IPMI_CHASSIS_CONTROL ||
-        (s->control_asked & ((uint64_t)1 << packet->rq_seq)) == 0 ||
-        s->outcome == OUTCOME_DELIVERED || s->state == IPMI_STATE_DONE)
+        (s->control_asked & ((uint64_t)1 << packet->rq_seq)) == 0 || s->state == IPMI_STATE_DONE)
         return false;
     bool awaited = packet->rq_seq == s->control_number && !s->answered;
+    if (s->outcome == OUTCOME_DELIVERED && !awaited)
+        return false;
     if (awaited ? s->state == IPMI_STATE_CONTROL : packet->completion != 0)
         return false;
     if (s->control_sends == 1) /* the only one: another has not left yet */
@@ -64,6 +66,7 @@ bool ipmi_take_late_control(struct ipmi_session *s, const struct ipmi_packet *pa
     ipmi_numbers_control(&s->numbers, packet->sequence);
     s->late = true;
     s->retrying = false;
+    ipmi_judge_sel(s);
     return true;
 }
 
@@ -78,6 +81,7 @@ void ipmi_build_probe(struct ipmi_session *s, uint8_t number, struct ipmi_datagr
 
 enum verdict ipmi_check_probe(struct ipmi_session *s, const struct ipmi_packet *packet)
 {
+    s->probe_asked &= ~((uint64_t)1 << packet->rq_seq);
     s->probes_answered++; /* whatever its completion code: it has a number */
     ipmi_numbers_judge(&s->numbers, packet->sequence);
     return SETTLED;
@@ -103,7 +107,7 @@ static void build_entry(struct ipmi_session *s, uint16_t id, uint8_t number,
 
 void ipmi_build_mark(struct ipmi_session *s, uint8_t number, struct ipmi_datagram *out)
 {
-    build_entry(s, IPMI_SEL_LAST, number, out);
+    build_entry(s, ipmi_sel_mark_id(&s->sel), number, out);
 }
 
 void ipmi_build_sel(struct ipmi_session *s, uint8_t number, struct ipmi_datagram *out)
@@ -113,8 +117,9 @@ void ipmi_build_sel(struct ipmi_session *s, uint8_t number, struct ipmi_datagram
 
 enum verdict ipmi_check_mark(struct ipmi_session *s, const struct ipmi_packet *packet)
 {
-    ipmi_sel_mark(&s->sel, packet->completion, packet->data, packet->len);
-    return NEXT;
+    return ipmi_sel_mark(&s->sel, packet->completion, packet->data, packet->len) == IPMI_SEL_MORE
+               ? STAY
+               : NEXT;
 }
 
 enum verdict ipmi_check_sel(struct ipmi_session *s, const struct ipmi_packet *packet)
@@ -147,9 +152,12 @@ void ipmi_judge_sel(struct ipmi_session *s)
 bool ipmi_may_resend(const struct ipmi_session *s, int64_t now)
 {
     /* All that the session knows must say "not seen", up to the acknowledged close: a number that
-     * is missing later may have been the answer. */
-    return s->plan.resend == CONF_RESEND_IF_UNSEEN && !s->no_more && s->control_sends == 1 &&
-           s->granted == 1 && s->outcome == OUTCOME_UNKNOWN && s->code == FAULT_NO_ANSWER &&
+     * is missing later may have been the answer. In 1.5 a close is no fence: a BMC may give the
+     * next session the same id, and take there what was delayed. */
+    bool sel_says_so = !s->sel.marked || s->sel.result == IPMI_SEL_NOTHING_NEW;
+    return !s->channel.ipmi_1_5 && sel_says_so && s->plan.resend == CONF_RESEND_IF_UNSEEN &&
+           !s->no_more && s->control_sends == 1 && s->granted == 1 &&
+           s->outcome == OUTCOME_UNKNOWN && s->code == FAULT_NO_ANSWER &&
            ipmi_numbers_verdict(&s->numbers) == IPMI_SEQUENCE_NO_ANSWER_SEEN && !s->numbers.extra &&
            s->close_acked && s->sel.found_count == 0 && now < s->deadline;
 }

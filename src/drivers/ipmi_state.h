@@ -59,7 +59,7 @@ struct ipmi_session {
     /* The exchange under way: the last 64 numbers are a bit mask each. */
     uint64_t asked;        /* rqSeq or tags that may be answered */
     uint64_t asked_rakp_1; /* tags of RAKP 1, while RAKP 3 is under way */
-    uint8_t number;        /* the last rqSeq or tag used, 0..63 */
+    uint8_t number;        /* the last rqSeq or tag used, 0..63; the first is random */
     unsigned sends;        /* of this exchange */
     int64_t sent_at[8];    /* by number & 7 */
     int64_t send_again_at, give_up_at;
@@ -72,7 +72,9 @@ struct ipmi_session {
     bool opened;                  /* there was one: user and password are right */
     unsigned suites_refused;      /* bit i: info->suites[i] */
     unsigned suite_index, attempts, busy;
-    bool heard; /* the BMC has answered anything at all */
+    unsigned activations;    /* 1.5: Activate Sessions that stayed unanswered, one by one */
+    unsigned proofs_refused; /* RAKP 3, though RAKP 1 was sent once */
+    bool heard;              /* the BMC has answered anything at all */
     /* The interrupt. */
     unsigned granted;       /* that may leave: 1, and one more for each resend or retry */
     unsigned control_sends; /* that have left */

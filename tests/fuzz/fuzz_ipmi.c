@@ -67,6 +67,7 @@ static void begin(struct rig *rig, uint8_t choice, uint8_t options)
     rig->bmc.per_message = (choice & 3) == 2;
     if (choice & 4)
         rig->bmc.auth_types = 1u << BMC_PASSWORD | 1u << BMC_NONE;
+    rig->info.plain_password = true;
     rig->plan.skip_auth_cap = (choice & 8) && !old;
     rig->plan.probe = (choice & 16) && state < IPMI_STATE_READY;
     rig->control_delay = options & 0x20 ? 12000000 : 5000000; /* late, or not */

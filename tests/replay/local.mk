@@ -20,7 +20,6 @@ EXTRA_DIST += \
 	tests/replay/bmc_request_lost.txt \
 	tests/replay/bmc_request_lost_1_5.txt \
 	tests/replay/bmc_resent.txt \
-	tests/replay/bmc_resent_1_5.txt \
 	tests/replay/bmc_sel.txt \
 	tests/replay/bmc_sel_1_5.txt \
 	tests/replay/bmc_sel_nothing.txt \

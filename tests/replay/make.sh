@@ -94,7 +94,6 @@ silent bmc_request_lost.txt lose_request suites=17 seed=24
 silent bmc_request_lost_1_5.txt lose_request version=1.5 seed=25
 silent bmc_no_sel.txt lose_response suites=17 seed=26 sel=1
 silent bmc_resent.txt lose_request suites=17 seed=27 sel=1 resend=1
-silent bmc_resent_1_5.txt lose_request version=1.5 seed=28 resend=1
 bmcsim "set all sel on"
 bmcsim "sel all 4 1"
 silent bmc_sel.txt lose_response suites=17 seed=29 sel=1

@@ -279,6 +279,8 @@ class Silence(lab.TestCase):
         for pair, action in self.inject_all().items():
             with self.subTest("-".join(pair), action=action):
                 sends, executed, outcome = UNSEEN[pair[1]][column]
+                if pair[0] == "15" and sends == 2:  # never a resend in 1.5
+                    sends, executed, outcome = 1, max(executed - 1, 0), "unknown"
                 self.check(pair, action, executed, sends)
                 self.assertEqual(action["outcome"], outcome)
 

@@ -263,7 +263,8 @@ static void test_quirks_of_1_5(void **state)
     assert_int_equal(read_with(&channel, IPMI_WORKAROUND_NOCHECKSUMCHECK, &in), IPMI_GOOD);
 }
 
-/* The counting of a BMC of IPMI 1.5 may begin where it wants, and in the other byte order. */
+/* The counting of a BMC of IPMI 1.5 begins where it was asked to, or nearly. An answer with any
+ * other number may be of an earlier session. */
 static void test_first_number(void **state)
 {
     (void)state;
@@ -276,8 +277,9 @@ static void test_first_number(void **state)
         rig.bmc.repeats_first = i % 2; /* as ipmi_sim does */
         rig_begin(&rig);
         rig_finish(&rig);
-        assert_int_equal(rig.session.outcome, OUTCOME_DELIVERED);
-        assert_int_equal(rig.session.retransmissions, 0);
+        bool near = i / 2 < 3 || i / 2 == 4;
+        assert_int_equal(rig.session.outcome, near ? OUTCOME_DELIVERED : OUTCOME_FAILED);
+        assert_int_equal(rig.session.retransmissions != 0, !near);
         rig_free(&rig);
     }
 }

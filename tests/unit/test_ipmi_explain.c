@@ -149,7 +149,7 @@ static void test_suite(void **state)
     begin(true);
     rig.bmc.auth_types = 1u << 5;
     run();
-    assert_says("IPMI 1.5 authentication type");
+    assert_says("neither MD5 nor MD2 for IPMI 1.5 (ipmi_plain_password");
 }
 
 static void test_completion_codes(void **state)

@@ -143,6 +143,19 @@ static void test_ipmi_1_5(void **state)
     json_decref(json);
 }
 
+static void test_plain_password(void **state)
+{
+    struct fixture *f = *state;
+    add(f, "ipmi_address", "bmc");
+    add(f, "ipmi_protocol_version", "1.5");
+    add(f, "ipmi_plain_password", "true");
+    assert_int_equal(parse(f), 0);
+    assert_true(f->ipmi->plain_password);
+    json_t *json = ipmi_info_json(f->ipmi);
+    assert_true(json_is_true(json_object_get(json, "ipmi_plain_password")));
+    json_decref(json);
+}
+
 static void test_addresses(void **state)
 {
     static const char *const rows[][2] = {
@@ -303,9 +316,9 @@ static void test_workaround_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_defaults),  TEST(test_every_key),        TEST(test_ipmi_1_5),
-        TEST(test_addresses), TEST(test_complaints),       TEST(test_all_at_once),
-        TEST(test_ignored),   TEST(test_workaround_names),
+        TEST(test_defaults),       TEST(test_every_key), TEST(test_ipmi_1_5),
+        TEST(test_plain_password), TEST(test_addresses), TEST(test_complaints),
+        TEST(test_all_at_once),    TEST(test_ignored),   TEST(test_workaround_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

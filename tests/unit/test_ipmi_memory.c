@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "core/driver.h"
@@ -153,6 +154,23 @@ static void test_other_credentials(void **state)
     node_unref(node);
 }
 
+/* Sixteen kinds at one BMC, one after the other: none is tried again. */
+static void test_many_credentials(void **state)
+{
+    (void)state;
+    struct node *nodes[16];
+    char password[16];
+    for (int i = 0; i < 16; i++) {
+        snprintf(password, sizeof password, "wrong %d", i);
+        nodes[i] = make_node("admin", password, NULL);
+        refuse(nodes[i], FAULT_PASSWORD, i);
+    }
+    for (int i = 0; i < 16; i++) {
+        assert_int_equal(check(nodes[i], 16), FAULT_PASSWORD);
+        node_unref(nodes[i]);
+    }
+}
+
 /* Two nodes at one BMC, each with wrong credentials: trying one does not free the other. */
 static void test_two_nodes(void **state)
 {
@@ -233,6 +251,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_codes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pause, setup, teardown),
         cmocka_unit_test_setup_teardown(test_other_credentials, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_many_credentials, setup, teardown),
         cmocka_unit_test_setup_teardown(test_two_nodes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_real_refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_sel, setup, teardown),

@@ -68,8 +68,21 @@ static void test_mark(void **state)
     (void)state;
     struct ipmi_sel sel = {0};
     struct entry e = entry(0xffff, 0x20, 1, 1, 1);
-    ipmi_sel_mark(&sel, 0xcb, e.bytes, 0);
+    assert_int_equal(ipmi_sel_mark_id(&sel), 0xffff);
+    assert_int_equal(ipmi_sel_mark(&sel, 0xcb, e.bytes, 0), IPMI_SEL_MORE);
+    assert_false(sel.marked);
+    assert_int_equal(ipmi_sel_mark_id(&sel), 0x0000); /* no newest record: nor an oldest one? */
+    assert_int_equal(ipmi_sel_mark(&sel, 0xcb, e.bytes, 0), IPMI_SEL_STOP);
     assert_true(sel.marked && sel.empty && !sel.absent);
+    sel = (struct ipmi_sel){0};
+    ipmi_sel_mark(&sel, 0xcb, e.bytes, 0);
+    assert_int_equal(ipmi_sel_mark(&sel, 0, e.bytes, 18), IPMI_SEL_STOP); /* it has one */
+    assert_false(sel.marked || sel.empty || sel.absent);
+    e = entry(0x01, 0x20, 1, 1, 1); /* a ring: the newest names the oldest */
+    sel = (struct ipmi_sel){0};
+    ipmi_sel_mark(&sel, 0, e.bytes, 18);
+    assert_false(sel.marked);
+    e = entry(0xffff, 0x20, 1, 1, 1);
     static const uint8_t absent[] = {0xc1, 0xc2};
     for (size_t i = 0; i < 2; i++) {
         sel = (struct ipmi_sel){0};
@@ -226,6 +239,7 @@ static void test_passes(void **state)
     (void)state;
     struct ipmi_sel sel = {0};
     struct entry e = entry(0xffff, 0x05, 0x13, 0x6f, 0x00);
+    ipmi_sel_mark(&sel, 0xcb, NULL, 0);
     ipmi_sel_mark(&sel, 0xcb, NULL, 0); /* empty, still empty, then the first record */
     ipmi_sel_start(&sel, true);
     assert_int_equal(sel.asked, 0);

@@ -85,6 +85,7 @@ static void test_authentication_types_1_5(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         rig_init(&rig, true, 0);
         rig.bmc.auth_types = cases[i].offered;
+        rig.info.plain_password = true;
         rig.bmc.per_message = cases[i].per_message;
         rig_begin(&rig);
         rig_finish(&rig);
@@ -94,12 +95,6 @@ static void test_authentication_types_1_5(void **state)
                          cases[i].per_message ? cases[i].type : BMC_NONE);
         rig_free(&rig);
     }
-    rig_init(&rig, true, 0);
-    rig.bmc.auth_types = 1u << 5; /* OEM only */
-    rig_begin(&rig);
-    rig_finish(&rig);
-    assert_end(&rig, OUTCOME_FAILED, FAULT_SUITE);
-    rig_free(&rig);
 }
 
 /* Ours and the BMC's K_g: equal, different, and only the BMC has one. */
@@ -190,7 +185,8 @@ static void test_probe(void **state)
 static void silence_in(const struct way *way, enum ipmi_state mute)
 {
     static struct rig rig;
-    /* A 1.5 BMC is silent at Activate Session when the password is wrong, and may lock the account. */
+    /* A 1.5 BMC is silent at Activate Session when the password is wrong, and may lock the account.
+     */
     bool password = mute == IPMI_STATE_ACTIVATE;
     enum fault_code code = password ? FAULT_PASSWORD : FAULT_UNREACHABLE;
     rig_init(&rig, way->ipmi_1_5, way->suite);
@@ -412,16 +408,14 @@ static void test_rakp_4_refused(void **state)
     static struct rig rig;
     for (unsigned suite = 3; suite <= 17; suite += 14) {
         rig_init(&rig, false, suite);
-        rig.bmc.rakp_4_refused = 2;
+        rig.bmc.rakp_4_refused = 1;
         rig_begin(&rig);
         rig_finish(&rig);
         assert_end(&rig, OUTCOME_DELIVERED, FAULT_NONE);
-        assert_int_equal(rig.bmc.session_count, 3);
+        assert_int_equal(rig.bmc.session_count, 2);
         const struct bmc_session *s = rig.bmc.sessions;
         assert_int_not_equal(s[0].console_id, s[1].console_id);
-        assert_int_not_equal(s[1].console_id, s[2].console_id);
         assert_memory_not_equal(s[0].console_random, s[1].console_random, 16);
-        assert_memory_not_equal(s[1].console_random, s[2].console_random, 16);
         assert_int_equal(rig.controls, 1);
         rig_free(&rig);
 
@@ -429,8 +423,8 @@ static void test_rakp_4_refused(void **state)
         rig.bmc.rakp_4_refused = 1000;
         rig_begin(&rig);
         rig_finish(&rig);
-        assert_int_equal(rig.session.outcome, OUTCOME_FAILED);
-        assert_int_equal(rig.bmc.session_count, 6);
+        assert_end(&rig, OUTCOME_FAILED, FAULT_PASSWORD);
+        assert_int_equal(rig_count(&rig, IPMI_STATE_RAKP_3), 2); /* each is a failed log-in */
         assert_int_equal(rig.controls, 0);
         rig_free(&rig);
     }
