@@ -84,6 +84,10 @@ def node(name, sim, address=None, **keys):
     return {**result, "driver_info": info}
 
 
+# A shell that starts a test in the background has it ignore SIGINT, and so would what the test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class Process(subprocess.Popen):
     """A program with its output in files; `allowed` are the exit codes that pass for a good end."""
 

@@ -2,6 +2,7 @@
 """What the tests of nmictl share: running it, and a fake nmid for each test."""
 import json
 import os
+import signal
 import socket
 import subprocess
 import tempfile
@@ -35,6 +36,10 @@ def closed_port():
     holder = socket.socket()
     holder.bind(("127.0.0.1", 0))
     return holder, "http://127.0.0.1:%d" % holder.getsockname()[1]
+
+
+# A shell that starts a test in the background has it ignore SIGINT, and so would what the test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Case(unittest.TestCase):
