@@ -159,7 +159,7 @@ static void test_many_credentials(void **state)
 {
     (void)state;
     struct node *nodes[16];
-    char password[16];
+    char password[32];
     for (int i = 0; i < 16; i++) {
         snprintf(password, sizeof password, "wrong %d", i);
         nodes[i] = make_node("admin", password, NULL);
