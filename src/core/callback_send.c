@@ -259,17 +259,17 @@ static void try_failed(struct post *post, unsigned status, const char *why)
     heap_put(post->origin, post);
 }
 
-static void on_done(void *arg, unsigned status, const char *why)
+static void on_done(void *arg, const struct client_answer *answer)
 {
     struct post *post = arg;
     struct callbacks *callbacks = post->callbacks;
     try_over(post);
-    if (status >= 200 && status <= 299) {
+    if (answer->status >= 200 && answer->status <= 299) {
         origin_succeeded(post->origin);
         post_done(post);
     } else {
-        origin_failed(post->origin, status);
-        try_failed(post, status, why);
+        origin_failed(post->origin, answer->status);
+        try_failed(post, answer->status, answer->why);
     }
     callbacks_pump(callbacks);
 }

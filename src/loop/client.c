@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
@@ -34,9 +35,14 @@ struct client_call {
     CURL *easy;
     struct curl_slist *headers;
     void *body;
+    size_t body_len;
     size_t header_bytes, body_bytes; /* of the answer */
-    bool too_long;                   /* its body */
-    bool too_many;                   /* its headers */
+    char *kept;                      /* of its body: body_max bytes and a NUL; or NULL */
+    size_t kept_len, body_max;
+    const char *want;
+    char *wanted;
+    bool too_long; /* its body */
+    bool too_many; /* its headers */
     client_done_fn *done;
     void *arg;
     char why[CURL_ERROR_SIZE];
@@ -52,17 +58,32 @@ static void headers_free(struct curl_slist *headers)
     curl_slist_free_all(headers);
 }
 
+static void wipe_free(void *bytes, size_t len)
+{
+    if (bytes != NULL)
+        secret_wipe(bytes, len);
+    free(bytes);
+}
+
+static void call_unlink(struct client_call *call)
+{
+    if (call->link == NULL)
+        return;
+    curl_multi_remove_handle(call->client->multi, call->easy);
+    *call->link = call->next;
+    if (call->next != NULL)
+        call->next->link = call->link;
+    call->link = NULL;
+}
+
 static void call_free(struct client_call *call)
 {
-    if (call->link != NULL) {
-        curl_multi_remove_handle(call->client->multi, call->easy);
-        *call->link = call->next;
-        if (call->next != NULL)
-            call->next->link = call->link;
-    }
+    call_unlink(call);
     curl_easy_cleanup(call->easy);
     headers_free(call->headers);
-    free(call->body);
+    wipe_free(call->body, call->body_len);
+    wipe_free(call->kept, call->kept_len);
+    wipe_free(call->wanted, call->wanted != NULL ? strlen(call->wanted) : 0);
     free(call);
 }
 
@@ -74,8 +95,6 @@ void client_cancel(struct client_call *call)
 
 static void call_finish(struct client_call *call, CURLcode code)
 {
-    client_done_fn *done = call->done;
-    void *arg = call->arg;
     char why[CURL_ERROR_SIZE + 64];
     long status = 0;
     if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && call->too_long))
@@ -85,8 +104,17 @@ static void call_finish(struct client_call *call, CURLcode code)
     else
         snprintf(why, sizeof why, "%s",
                  call->why[0] != '\0' ? call->why : curl_easy_strerror(code));
+    struct client_answer answer = {
+        .status = status > 0 ? (unsigned)status : 0,
+        .why = status > 0 ? NULL : why,
+        .body = call->kept != NULL ? call->kept : "",
+        .body_len = call->kept_len,
+        .cut = call->too_long,
+        .wanted = call->wanted,
+    };
+    call_unlink(call); /* done may start, cancel and end others */
+    call->done(call->arg, &answer);
     call_free(call);
-    done(arg, status > 0 ? (unsigned)status : 0, status > 0 ? NULL : why);
 }
 
 static void finish_calls(struct client *client)
@@ -181,22 +209,52 @@ static int want_timer(CURLM *multi, long timeout_ms, void *arg)
 
 /* ---- The answer ---- */
 
+/* The value of a header line that has this name; a copy, or NULL. */
+static char *header_value(const char *line, size_t len, const char *name)
+{
+    size_t name_len = strlen(name);
+    if (len <= name_len || line[name_len] != ':' || strncasecmp(line, name, name_len) != 0)
+        return NULL;
+    line += name_len + 1;
+    len -= name_len + 1;
+    for (; len > 0 && (*line == ' ' || *line == '\t'); len--)
+        line++;
+    while (len > 0 && strchr(" \t\r\n", line[len - 1]) != NULL)
+        len--;
+    return strndup(line, len);
+}
+
 static size_t on_header(char *bytes, size_t size, size_t count, void *arg)
 {
     struct client_call *call = arg;
-    (void)bytes;
     call->header_bytes += size * count;
     call->too_many = call->header_bytes > HEADERS_MAX;
+    if (size * count > 5 && memcmp(bytes, "HTTP/", 5) == 0) {
+        /* A status line: what came before belongs to an interim answer. */
+        wipe_free(call->wanted, call->wanted != NULL ? strlen(call->wanted) : 0);
+        call->wanted = NULL;
+    }
+    if (call->want != NULL && call->wanted == NULL)
+        call->wanted = header_value(bytes, size * count, call->want);
     return call->too_many ? 0 : size * count;
 }
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *arg)
 {
     struct client_call *call = arg;
-    (void)bytes;
-    call->body_bytes += size * count;
-    call->too_long = call->body_bytes > BODY_MAX;
-    return call->too_long ? 0 : size * count;
+    size_t len = size * count;
+    call->body_bytes += len;
+    call->too_long = call->body_bytes > (call->body_max > 0 ? call->body_max : BODY_MAX);
+    if (call->body_max == 0 || call->too_long)
+        return call->too_long ? 0 : len;
+    char *kept = call->kept == NULL ? malloc(call->body_max + 1) : call->kept;
+    if (kept == NULL)
+        return 0;
+    call->kept = kept;
+    memcpy(kept + call->kept_len, bytes, len);
+    call->kept_len += len;
+    kept[call->kept_len] = '\0';
+    return len;
 }
 
 /* ---- A call ---- */
@@ -266,11 +324,20 @@ static CURLcode set_request(struct client_call *call, const struct client_reques
     CURLcode code;
     SET(CURLOPT_URL, request->url);
     SET(CURLOPT_HTTPHEADER, call->headers);
-    SET(CURLOPT_POSTFIELDS, call->body);
-    SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_len);
+    if (strcmp(request->method, "GET") == 0) {
+        SET(CURLOPT_HTTPGET, 1L);
+    } else {
+        SET(CURLOPT_POSTFIELDS, call->body);
+        SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_len);
+    }
     SET(CURLOPT_CUSTOMREQUEST, request->method);
     SET(CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)request->timeout_ms);
+    if (request->user != NULL) {
+        SET(CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+        SET(CURLOPT_USERNAME, request->user);
+        SET(CURLOPT_PASSWORD, request->password);
+    }
     if (request->ca_file != NULL) {
         SET(CURLOPT_CAINFO, request->ca_file);
         SET(CURLOPT_CAPATH, NULL);
@@ -287,6 +354,9 @@ static struct client_call *call_new(struct client *client, const struct client_r
         return NULL;
     call->client = client;
     call->body = malloc(request->body_len + 1);
+    call->body_len = request->body_len;
+    call->body_max = request->body_max;
+    call->want = request->want;
     call->easy = curl_easy_init();
     if (call->body != NULL && request->body_len > 0)
         memcpy(call->body, request->body, request->body_len);

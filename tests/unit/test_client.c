@@ -117,6 +117,12 @@ static bool serve(int fd)
                 "Connection: close\r\n\r\n");
     if (strcmp(path, "junk") == 0)
         put(fd, "SSH-2.0-nothing\r\n\r\n");
+    if (strcmp(path, "kept") == 0)
+        put(fd, "HTTP/1.1 201 Created\r\nX-Wanted-Not: x\r\nx-WANTED:  the value \t\r\n"
+                "X-Wanted: a second\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello");
+    if (strcmp(path, "early") == 0)
+        put(fd, "HTTP/1.1 103 Early Hints\r\nX-Wanted: early\r\n\r\n"
+                "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     if (strcmp(path, "headers") == 0 && put(fd, "HTTP/1.1 200 OK\r\n"))
         flood(fd, piece);
     if (strcmp(path, "interim") == 0)
@@ -250,14 +256,14 @@ static int teardown(void **state)
     return 0;
 }
 
-static void on_done(void *arg, unsigned status, const char *why)
+static void on_done(void *arg, const struct client_answer *got)
 {
     struct answer *answer = arg;
     answer->times++;
-    answer->status = status;
-    assert_int_equal(why == NULL, status != 0);
-    if (why != NULL)
-        snprintf(answer->why, sizeof answer->why, "%s", why);
+    answer->status = got->status;
+    assert_int_equal(got->why == NULL, got->status != 0);
+    if (got->why != NULL)
+        snprintf(answer->why, sizeof answer->why, "%s", got->why);
     client_cancel(answer->cancel);
     if (++rig.answers == rig.awaited)
         loop_stop(rig.loop);
@@ -304,6 +310,76 @@ static struct answer ask(const char *path, unsigned timeout_ms)
     await(1);
     assert_int_equal(answer.times, 1);
     return answer;
+}
+
+/* ---- What is kept of an answer ---- */
+
+struct kept {
+    unsigned status;
+    char body[64], wanted[64];
+    bool cut, has_wanted;
+};
+
+static void on_kept(void *arg, const struct client_answer *answer)
+{
+    struct kept *kept = arg;
+    kept->status = answer->status;
+    assert_int_equal(strlen(answer->body), answer->body_len);
+    snprintf(kept->body, sizeof kept->body, "%.60s", answer->body);
+    kept->cut = answer->cut;
+    kept->has_wanted = answer->wanted != NULL;
+    snprintf(kept->wanted, sizeof kept->wanted, "%s", kept->has_wanted ? answer->wanted : "");
+    if (++rig.answers == rig.awaited)
+        loop_stop(rig.loop);
+}
+
+static struct kept get(const char *path, struct client_request request)
+{
+    struct kept kept = {0};
+    char url[256];
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/%s", receiver.port, path);
+    request.method = "GET";
+    request.url = url;
+    request.timeout_ms = 10000;
+    assert_non_null(client_start(rig.client, &request, on_kept, &kept, NULL));
+    await(1);
+    return kept;
+}
+
+static void test_kept(void **state)
+{
+    (void)state;
+    struct kept kept = get("kept", (struct client_request){.body_max = 5, .want = "X-Wanted"});
+    assert_int_equal(kept.status, 201);
+    assert_string_equal(kept.body, "hello");
+    assert_false(kept.cut);
+    assert_string_equal(kept.wanted, "the value");
+    assert_true(strncmp(receiver.last, "GET /kept HTTP/1.1\r\n", 20) == 0);
+    assert_null(strcasestr(receiver.last, "Content-Length"));
+    assert_null(strcasestr(receiver.last, "Authorization"));
+    kept = get("kept", (struct client_request){.body_max = 4, .want = "X-Wante"});
+    assert_int_equal(kept.status, 201);
+    assert_true(kept.cut);
+    assert_false(kept.has_wanted);
+    kept = get("kept", (struct client_request){.body_max = 0});
+    assert_string_equal(kept.body, "");
+    assert_false(kept.cut || kept.has_wanted);
+    kept = get("early", (struct client_request){.want = "X-Wanted"});
+    assert_int_equal(kept.status, 200);
+    assert_false(kept.has_wanted);
+    kept = get("body", (struct client_request){.body_max = 100000});
+    assert_true(kept.status == 200 && kept.cut);
+    kept = get("cut", (struct client_request){.body_max = 100000});
+    assert_int_equal(kept.status, 0); /* a piece is not taken for the whole */
+}
+
+static void test_basic(void **state)
+{
+    (void)state;
+    get("200", (struct client_request){.user = "alice", .password = "a:b c"});
+    assert_non_null(strstr(receiver.last, "\r\nAuthorization: Basic YWxpY2U6YTpiIGM=\r\n"));
+    get("200", (struct client_request){0});
+    assert_null(strcasestr(receiver.last, "Authorization"));
 }
 
 /* ---- Tests ---- */
@@ -485,6 +561,7 @@ int main(void)
         CASE(test_no_whole_answer), CASE(test_timeout),  CASE(test_long_body),
         CASE(test_not_reached),     CASE(test_no_proxy), CASE(test_other_schemes),
         CASE(test_cancel),          CASE(test_many),     CASE(test_slow_name),
+        CASE(test_kept),            CASE(test_basic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
