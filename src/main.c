@@ -15,6 +15,8 @@
 #include "base/log.h"
 #include "contracts/agent.h"
 #include "contracts/nova.h"
+#include "core/audit.h"
+#include "core/auth.h"
 #include "core/conf.h"
 #include "core/driver.h"
 #include "core/engine.h"
@@ -22,14 +24,34 @@
 #include "drivers/ipmi.h"
 #include "drivers/noop.h"
 #include "http/server.h"
+#include "loop/pool.h"
 
 static const struct driver *const drivers[] = {&ipmi_driver, &noop_driver, NULL};
+
+/* A configuration, and the ways of authentication that it has. A listener that the next
+ * configuration has no more goes on with this one, for listeners change only with a restart: so it
+ * may outlive its time. */
+struct generation {
+    struct conf *conf;
+    struct auth **auths; /* one for each of conf->auths; NULL until they are open */
+    size_t users;        /* the daemon, while it is in force, and each listener that has it */
+};
+
+/* What listens: as its generation's configuration has it at this place. */
+struct listening {
+    struct generation *generation;
+    size_t at;
+};
 
 struct daemon {
     const char *conf_path;
     struct loop *loop;
-    struct conf *conf;
+    struct generation *now; /* the one in force */
+    struct listening *listening;
+    size_t listening_count;
     struct journal *journal;
+    struct audit *audit;
+    struct pool *passwords; /* of all generations' auths; NULL until one needs it */
     struct engine *engine;
     struct http_server *server;
     struct nova *nova;
@@ -117,20 +139,110 @@ static bool same_text(const char *a, const char *b)
     return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
-static bool same_listeners(const struct conf *a, const struct conf *b)
+/* ---- Generations ---- */
+
+/* Takes conf over; its auths are not open yet. */
+static struct generation *generation_new(struct conf *conf)
 {
-    if (a->listener_count != b->listener_count)
-        return false;
-    for (size_t i = 0; i < a->listener_count; i++) {
-        const struct conf_listener *x = &a->listeners[i], *y = &b->listeners[i];
-        if (!same_text(x->address, y->address) || !same_text(x->socket, y->socket) ||
-            x->port != y->port)
-            return false;
+    struct generation *generation = calloc(1, sizeof *generation);
+    if (generation == NULL) {
+        conf_free(conf);
+        return NULL;
     }
-    return true;
+    generation->conf = conf;
+    generation->users = 1;
+    return generation;
+}
+
+static void generation_leave(struct generation *generation)
+{
+    if (generation == NULL || --generation->users > 0)
+        return;
+    for (size_t i = 0; generation->auths != NULL && i < generation->conf->auth_count; i++)
+        auth_free(generation->auths[i]);
+    free(generation->auths);
+    conf_free(generation->conf);
+    free(generation);
+}
+
+static int generation_open(struct generation *generation, struct daemon *daemon,
+                           struct fault *fault)
+{
+    const struct conf *conf = generation->conf;
+    generation->auths = calloc(conf->auth_count, sizeof *generation->auths);
+    if (generation->auths == NULL)
+        return fault_set(fault, FAULT_MEMORY, "out of memory");
+    for (size_t i = 0; i < conf->auth_count; i++) {
+        generation->auths[i] = auth_new(daemon->loop, &conf->auths[i], &conf->policy,
+                                        daemon->audit, &daemon->passwords, fault);
+        if (generation->auths[i] == NULL)
+            return -1;
+    }
+    return 0;
+}
+
+static struct auth *generation_auth(const struct generation *generation, size_t listener)
+{
+    return generation->auths[generation->conf->listeners[listener].auth];
+}
+
+static bool same_listener(const struct conf_listener *a, const struct conf_listener *b)
+{
+    return same_text(a->address, b->address) && same_text(a->socket, b->socket) &&
+           a->port == b->port;
+}
+
+/* Which of conf's listeners this is; their count when it is none. Port 0 can stand there more than
+ * once, with an auth each: then the first that listens is the first of them, and so on. */
+static size_t find_listener(const struct conf *conf, const struct listening *listening)
+{
+    const struct conf *then = listening->generation->conf;
+    const struct conf_listener *own = &then->listeners[listening->at];
+    size_t before = 0, at = 0;
+    for (size_t i = 0; i < listening->at; i++)
+        before += same_listener(own, &then->listeners[i]);
+    for (; at < conf->listener_count; at++) {
+        if (same_listener(own, &conf->listeners[at]) && before-- == 0)
+            break;
+    }
+    return at;
+}
+
+/* Gives what listens the auth that the generation has for it; what it has not listed stays as it
+ * is. */
+static void switch_listeners(struct daemon *daemon, struct generation *next)
+{
+    const struct conf *conf = next->conf;
+    size_t found = 0;
+    for (size_t i = 0; i < daemon->listening_count; i++) {
+        struct listening *listening = &daemon->listening[i];
+        size_t at = find_listener(conf, listening);
+        if (at == conf->listener_count)
+            continue;
+        found++;
+        http_server_set_auth(daemon->server, i, generation_auth(next, at));
+        next->users++;
+        generation_leave(listening->generation);
+        *listening = (struct listening){next, at};
+    }
+    if (found != daemon->listening_count || found != conf->listener_count)
+        log_warning("listeners change only with a restart");
 }
 
 /* ---- Signals ---- */
+
+/* What the file says now, with all that can go wrong behind it; or NULL. */
+static struct generation *next_generation(struct daemon *daemon)
+{
+    struct fault fault = {0};
+    struct conf *conf = load_configuration(daemon->conf_path);
+    struct generation *next = conf == NULL ? NULL : generation_new(conf);
+    if (next == NULL || generation_open(next, daemon, &fault) == 0)
+        return next;
+    log_error("%s", fault.message);
+    generation_leave(next);
+    return NULL;
+}
 
 /* All or nothing: a configuration with one error changes nothing. */
 static void on_hangup(void *arg)
@@ -140,20 +252,21 @@ static void on_hangup(void *arg)
     if (daemon->stopping)
         return;
     log_info("reloading %s", daemon->conf_path);
-    struct conf *conf = load_configuration(daemon->conf_path);
-    if (conf == NULL) {
+    struct generation *next = next_generation(daemon), *last = daemon->now;
+    if (next == NULL) {
         log_error("the configuration was not reloaded: the old one stays in force");
         return;
     }
-    if (!same_listeners(daemon->conf, conf))
-        log_warning("listeners change only with a restart");
-    if (!same_text(daemon->conf->state_dir, conf->state_dir))
+    const struct conf *conf = next->conf;
+    if (!same_text(last->conf->state_dir, conf->state_dir))
         log_warning("state_dir changes only with a restart");
     journal_configure(daemon->journal, conf->limits.history, conf->limits.history_days);
+    audit_configure(daemon->audit, &conf->audit);
     engine_reload(daemon->engine, conf);
     http_server_configure(daemon->server, &conf->limits);
-    conf_free(daemon->conf);
-    daemon->conf = conf;
+    switch_listeners(daemon, next);
+    daemon->now = next;
+    generation_leave(last); /* answers the checks that it had under way */
     log_info("reloaded: %s", nodes_text(conf, text));
 }
 
@@ -213,7 +326,7 @@ static int watch_signals(struct daemon *daemon, struct fault *fault)
 static int mount_contracts(struct daemon *daemon, struct fault *fault)
 {
     daemon->nova = nova_new(daemon->engine, fault);
-    daemon->agent = agent_new(daemon->loop, daemon->engine, daemon->conf->limits.history,
+    daemon->agent = agent_new(daemon->loop, daemon->engine, daemon->now->conf->limits.history,
                               PACKAGE_VERSION, fault);
     if (daemon->nova == NULL || daemon->agent == NULL)
         return -1;
@@ -223,27 +336,45 @@ static int mount_contracts(struct daemon *daemon, struct fault *fault)
                : 0;
 }
 
+static int listen_all(struct daemon *daemon, struct fault *fault)
+{
+    struct generation *now = daemon->now;
+    size_t count = now->conf->listener_count;
+    daemon->listening = calloc(count, sizeof *daemon->listening);
+    if (daemon->listening == NULL)
+        return fault_set(fault, FAULT_MEMORY, "out of memory");
+    for (size_t i = 0; i < count; i++) {
+        if (http_server_listen(daemon->server, &now->conf->listeners[i], generation_auth(now, i),
+                               fault) < 0)
+            return -1;
+        daemon->listening[daemon->listening_count++] = (struct listening){now, i};
+        now->users++;
+    }
+    return 0;
+}
+
 static int daemon_start(struct daemon *daemon, struct fault *fault)
 {
-    const struct conf *conf = daemon->conf;
+    const struct conf *conf = daemon->now->conf;
     if ((daemon->loop = loop_new(fault)) == NULL || watch_signals(daemon, fault) < 0)
         return -1;
     const struct journal_settings settings = {conf->state_dir, conf->limits.history,
                                               conf->limits.history_days};
     if ((daemon->journal = journal_new(daemon->loop, &settings, fault)) == NULL)
         return -1;
+    if ((daemon->audit = audit_new(daemon->loop, daemon->journal, &conf->audit, fault)) == NULL)
+        return -1;
     daemon->engine = engine_new(daemon->loop, conf, drivers, daemon->journal, fault);
     if (daemon->engine == NULL)
         return -1;
+    engine_set_audit(daemon->engine, daemon->audit);
     if ((daemon->server = http_server_new(daemon->loop, &conf->limits, fault)) == NULL)
         return -1;
     if (mount_contracts(daemon, fault) < 0)
         return -1;
-    for (size_t i = 0; i < conf->listener_count; i++) {
-        if (http_server_listen(daemon->server, &conf->listeners[i], fault) < 0)
-            return -1;
-    }
-    return 0;
+    if (generation_open(daemon->now, daemon, fault) < 0)
+        return -1;
+    return listen_all(daemon, fault);
 }
 
 static void daemon_stop(struct daemon *daemon)
@@ -252,9 +383,14 @@ static void daemon_stop(struct daemon *daemon)
     agent_free(daemon->agent);
     nova_free(daemon->nova);
     engine_free(daemon->engine);
+    for (size_t i = 0; i < daemon->listening_count; i++)
+        generation_leave(daemon->listening[i].generation);
+    free(daemon->listening);
+    generation_leave(daemon->now);
+    pool_free(daemon->passwords);
+    audit_free(daemon->audit);
     journal_free(daemon->journal);
     loop_free(daemon->loop);
-    conf_free(daemon->conf);
 }
 
 static int run(const char *conf_path)
@@ -263,14 +399,14 @@ static int run(const char *conf_path)
     char text[NODES_TEXT];
     struct fault fault = {0};
     limit_resources();
-    daemon.conf = load_configuration(conf_path);
-    if (daemon.conf == NULL)
+    struct conf *conf = load_configuration(conf_path);
+    if (conf == NULL || (daemon.now = generation_new(conf)) == NULL)
         return EXIT_FAILURE;
     int result = daemon_start(&daemon, &fault);
     if (result < 0) {
         log_error("%s", fault.message);
     } else {
-        log_info("nmid %s is ready: %s", PACKAGE_VERSION, nodes_text(daemon.conf, text));
+        log_info("nmid %s is ready: %s", PACKAGE_VERSION, nodes_text(daemon.now->conf, text));
         notify("READY=1");
         loop_run(daemon.loop);
         log_info("stopped");

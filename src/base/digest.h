@@ -8,8 +8,7 @@
 
 #define DIGEST_SHA256_TEXT 65 /* 64 lower-case hexadecimal digits and a NUL */
 
-/* The HMAC-SHA256 of the bytes under the key; -1 when libgcrypt refuses (FIPS mode and a short key,
- * no memory). */
+/* The HMAC-SHA256 of the bytes under the key; -1 when libgcrypt refuses. It allocates nothing. */
 int digest_hmac_sha256(const struct secret *key, const void *bytes, size_t len,
                        char ret_text[DIGEST_SHA256_TEXT]);
 

@@ -30,6 +30,8 @@ enum fault_code {
     FAULT_OVERLOADED, /* a bounded queue is full */
     FAULT_STOPPING,   /* the daemon is shutting down */
     FAULT_JOURNAL,    /* the action could not be recorded */
+    FAULT_IDENTITY,   /* Keystone cannot be asked who the caller is */
+    FAULT_STATE_SOURCE, /* Ironic cannot be asked for the node's status and owner */
     FAULT_CONF,       /* the configuration */
     FAULT_SYSTEM,     /* a system call or a library failed */
     FAULT_MEMORY,     /* out of memory */

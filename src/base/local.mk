@@ -5,7 +5,9 @@ libnmid_a_SOURCES += \
 	src/base/fault.c src/base/fault.h \
 	src/base/log.c src/base/log.h \
 	src/base/map.c src/base/map.h \
+	src/base/record.c src/base/record.h \
 	src/base/report.c src/base/report.h \
 	src/base/secret.c src/base/secret.h \
 	src/base/url.c src/base/url.h \
-	src/base/uuid.c src/base/uuid.h
+	src/base/uuid.c src/base/uuid.h \
+	src/base/when.c src/base/when.h

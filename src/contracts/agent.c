@@ -7,7 +7,6 @@
 #include <string.h>
 #include "contracts/agent_state.h"
 #include "contracts/body.h"
-#include "core/auth.h"
 #include "core/callback.h"
 
 #define BIT(status) NODE_STATUS_BIT(NODE_##status)
@@ -18,6 +17,8 @@ void agent_error(void *self, struct http_exchange *exchange, unsigned status,
                  const struct fault *fault)
 {
     (void)self;
+    if (status == 0)
+        status = (unsigned)fault_row(fault->code)->agent;
     json_t *id = fault->action_id[0] != '\0' ? json_string(fault->action_id) : json_null();
     http_answer(exchange, status,
                 json_pack("{s:{s:s, s:o, s:o}}", "error", "code", fault_name(fault->code),
@@ -26,7 +27,7 @@ void agent_error(void *self, struct http_exchange *exchange, unsigned status,
 
 void agent_fault(struct http_exchange *exchange, const struct fault *fault)
 {
-    agent_error(NULL, exchange, (unsigned)fault_row(fault->code)->agent, fault);
+    agent_error(NULL, exchange, 0, fault);
 }
 
 void agent_malformed(struct http_exchange *exchange, const char *format, ...)
@@ -55,12 +56,6 @@ bool agent_arguments(struct http_exchange *exchange, const char *const *names, c
         values[k] = arguments[i].value;
     }
     return true;
-}
-
-bool agent_sees(const struct principal *caller, const struct action *action)
-{
-    return caller->administrator || (caller->project_id != NULL && action->project_id != NULL &&
-                                     strcmp(caller->project_id, action->project_id) == 0);
 }
 
 /* ---- The body of a POST ---- */
@@ -156,9 +151,8 @@ bool agent_take_order(struct agent *agent, struct http_exchange *exchange, bool 
     if (order->body == NULL || !check_keys(exchange, order, with_nodes) ||
         !take_name(exchange, order) || !take_callback_url(agent, exchange, order))
         return false;
-    auth_none(http_address(exchange), &order->caller);
     order->request.contract = agent_contract.name;
-    order->request.caller = &order->caller;
+    order->request.caller = http_principal(exchange);
     order->request.force = json_is_true(json_object_get(order->body, "force"));
     order->fingerprint = body_fingerprint(order->body);
     order->request.fingerprint = order->fingerprint;
@@ -180,21 +174,32 @@ void agent_order_clear(struct agent_order *order)
 
 /* ---- Health ---- */
 
+static void add_counts(const struct agent *agent, json_t *answer)
+{
+    struct engine_counts counts;
+    engine_counts(agent->engine, &counts);
+    json_t *numbers =
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "nodes",
+                  (json_int_t)node_table_count(engine_nodes(agent->engine)), "queued",
+                  (json_int_t)counts.queued, "in_flight", (json_int_t)counts.in_flight, "delivered",
+                  (json_int_t)counts.delivered, "failed", (json_int_t)counts.failed, "unknown",
+                  (json_int_t)counts.unknown);
+    json_object_update(answer, numbers);
+    json_decref(numbers);
+}
+
 static void on_healthz(void *self, struct http_exchange *exchange)
 {
     /* "instance" is the journal's: the history, and with it every Idempotency-Key, is of one instance,
      * so a client that repeats a request must see whether it still speaks to the same. */
     const struct agent *agent = self;
-    struct engine_counts counts;
-    engine_counts(agent->engine, &counts);
-    http_answer(exchange, 200,
-                json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "status", "ok",
-                          "version", agent->version, "instance",
-                          journal_instance(engine_journal(agent->engine)), "nodes",
-                          (json_int_t)node_table_count(engine_nodes(agent->engine)), "queued",
-                          (json_int_t)counts.queued, "in_flight", (json_int_t)counts.in_flight,
-                          "delivered", (json_int_t)counts.delivered, "failed",
-                          (json_int_t)counts.failed, "unknown", (json_int_t)counts.unknown));
+    json_t *answer = json_pack("{s:s, s:s, s:s}", "status", "ok", "version", agent->version,
+                               "instance", journal_instance(engine_journal(agent->engine)));
+    /* How many nodes there are, and that one has just got an interrupt, is nobody's business who
+     * has no credentials: /metrics has a rule for it. */
+    if (http_auth_strategy(exchange) == AUTH_NONE)
+        add_counts(agent, answer);
+    http_answer(exchange, 200, answer);
 }
 
 static void on_readyz(void *self, struct http_exchange *exchange)
@@ -216,21 +221,23 @@ static void on_readyz(void *self, struct http_exchange *exchange)
 /* ---- The contract ---- */
 
 static const struct http_route routes[] = {
-    {"GET", "/healthz", on_healthz},
-    {"GET", "/readyz", on_readyz},
-    {"POST", "/agent/v1/nodes/{id}/actions", agent_on_post_action},
-    {"POST", "/agent/v1/nodes/{id}/probe", agent_on_probe},
-    {"PUT", "/agent/v1/nodes/{id}/lock", agent_on_put_lock},
-    {"DELETE", "/agent/v1/nodes/{id}/lock", agent_on_delete_lock},
-    {"PUT", "/agent/v1/nodes/{id}/status", agent_on_put_status},
-    {"DELETE", "/agent/v1/nodes/{id}/status", agent_on_delete_status},
-    {"GET", "/agent/v1/nodes/{id}", agent_on_get_node},
-    {"GET", "/agent/v1/nodes", agent_on_list_nodes},
-    {"GET", "/agent/v1/actions/{id}", agent_on_get_action},
-    {"GET", "/agent/v1/actions", agent_on_list_actions},
-    {"POST", "/agent/v1/actions", agent_on_post_batch},
-    {"GET", "/agent/v1/batches/{id}", agent_on_get_batch},
-    {NULL, NULL, NULL},
+    {"GET", "/healthz", on_healthz, true},
+    {"GET", "/readyz", on_readyz, true},
+    {"POST", "/agent/v1/nodes/{id}/actions", agent_on_post_action, false},
+    {"POST", "/agent/v1/nodes/{id}/probe", agent_on_probe, false},
+    {"PUT", "/agent/v1/nodes/{id}/lock", agent_on_put_lock, false},
+    {"DELETE", "/agent/v1/nodes/{id}/lock", agent_on_delete_lock, false},
+    {"PUT", "/agent/v1/nodes/{id}/status", agent_on_put_status, false},
+    {"DELETE", "/agent/v1/nodes/{id}/status", agent_on_delete_status, false},
+    {"GET", "/agent/v1/nodes/{id}", agent_on_get_node, false},
+    {"GET", "/agent/v1/nodes", agent_on_list_nodes, false},
+    {"GET", "/agent/v1/actions/{id}", agent_on_get_action, false},
+    {"GET", "/agent/v1/actions", agent_on_list_actions, false},
+    {"POST", "/agent/v1/actions", agent_on_post_batch, false},
+    {"GET", "/agent/v1/batches/{id}", agent_on_get_batch, false},
+    {"GET", "/agent/v1/audit", agent_on_audit, false},
+    {"GET", "/metrics", agent_on_metrics, false},
+    {NULL, NULL, NULL, false},
 };
 
 const struct http_contract agent_contract = {

@@ -6,7 +6,8 @@
 
 #include "base/clock.h"
 #include "contracts/agent_state.h"
-#include "core/auth.h"
+#include "contracts/ready.h"
+#include "core/node_state.h"
 
 #define WAIT_MAX_S 300
 #define LIMIT_MAX  1000
@@ -27,10 +28,28 @@ static void answer_out_of_memory(struct http_exchange *exchange)
     agent_fault(exchange, &fault);
 }
 
+/* An action goes with its node, and the node may have been another project's, or an administrator
+ * may have asked: who that was, and from where, is not its present owner's to know. */
+static bool sees_who(const struct action *action, const struct principal *caller)
+{
+    return caller->administrator || caller->system ||
+           (action->project_id != NULL && caller->project_id != NULL &&
+            strcmp(action->project_id, caller->project_id) == 0);
+}
+
+json_t *agent_action_json(const struct action *action, const struct principal *caller)
+{
+    json_t *json = action_json(action);
+    if (!sees_who(action, caller))
+        json_object_set_new(json, "caller",
+                            json_pack("{s:n, s:n, s:n}", "user", "project_id", "address"));
+    return json;
+}
+
 static void answer_action(struct http_exchange *exchange, unsigned status, struct action *action)
 {
     http_set_request_id(exchange, action->id);
-    http_answer(exchange, status, action_json(action));
+    http_answer(exchange, status, agent_action_json(action, http_principal(exchange)));
 }
 
 /* The answer to a POST, when *accepted* is on disk or could not be put there. */
@@ -121,8 +140,10 @@ void agent_on_post_action(void *self, struct http_exchange *exchange)
     struct action *action = NULL;
     bool repeat = false;
     struct fault fault = {0};
-    if (agent_take_order(agent, exchange, false, &order)) {
-        order.request.node_ident = http_param(exchange, "id");
+    const char *ident = http_param(exchange, "id");
+    if (agent_take_order(agent, exchange, false, &order) &&
+        ready_for(agent->engine, exchange, &ident, 1, agent_on_post_action, self)) {
+        order.request.node_ident = ident;
         if (engine_submit(agent->engine, &order.request, &action, &repeat, &fault) < 0)
             agent_fault(exchange, &fault);
         else
@@ -151,17 +172,22 @@ void agent_on_get_action(void *self, struct http_exchange *exchange)
     struct agent *agent = self;
     const char *values[1] = {NULL};
     unsigned wait_s = 0;
-    struct principal caller;
-    auth_none(http_address(exchange), &caller);
     if (!agent_arguments(exchange, names, values))
         return;
     if (values[0] != NULL && !take_number(values[0], WAIT_MAX_S, &wait_s)) {
         agent_malformed(exchange, "\"wait\" must be a number of seconds from 0 to %d.", WAIT_MAX_S);
         return;
     }
+    const struct principal *caller = http_principal(exchange);
     struct action *action = engine_action(agent->engine, http_param(exchange, "id"));
-    if (action == NULL || !agent_sees(&caller, action)) {
-        struct fault fault = {0};
+    const char *uuid = action != NULL ? action->node->uuid : NULL;
+    if (action != NULL && !caller->administrator &&
+        !ready_for(agent->engine, exchange, &uuid, 1, agent_on_get_action, self))
+        return;
+    struct fault fault = {0};
+    const struct access access = {NULL, caller, POLICY_READ, "show-action", agent_contract.name};
+    if (engine_may(agent->engine, &access, &fault) < 0 || action == NULL ||
+        !engine_shows_action(agent->engine, action, caller)) {
         fault_set(&fault, FAULT_NOT_FOUND, "There is no action %.80s.",
                   http_param_raw(exchange, "id"));
         agent_fault(exchange, &fault);
@@ -175,7 +201,10 @@ void agent_on_get_action(void *self, struct http_exchange *exchange)
 /* ---- History ---- */
 
 struct listing {
+    const struct agent *agent;
     const struct principal *caller;
+    struct journal_query query;
+    char uuid[UUID_TEXT]; /* of the node that is asked for */
     json_t *actions;
     char last[ACTION_ID_TEXT];
     size_t limit, seen;
@@ -187,8 +216,14 @@ static void on_each(void *arg, struct action *action)
     if (listing->seen++ == listing->limit)
         return; /* one more than asked for: there is a next page */
     memcpy(listing->last, action->id, sizeof listing->last);
-    if (agent_sees(listing->caller, action))
-        json_array_append_new(listing->actions, action_json(action));
+    json_array_append_new(listing->actions, agent_action_json(action, listing->caller));
+}
+
+/* What the caller may not see is no part of its history: it neither fills a page nor ends one. */
+static bool is_shown(void *arg, const struct action *action)
+{
+    const struct listing *listing = arg;
+    return engine_shows_action(listing->agent->engine, action, listing->caller);
 }
 
 static bool take_state(const char *text, enum action_state *ret_state)
@@ -202,30 +237,50 @@ static bool take_state(const char *text, enum action_state *ret_state)
     return false;
 }
 
-/* The UUID of a node that is configured, or of one that only the history knows. */
-static bool take_node(struct agent *agent, struct http_exchange *exchange, const char *ident,
-                      const struct principal *caller, char uuid[UUID_TEXT])
+/* May the caller read this history: of a node, or of one that only the history knows, or of all.
+ * False when the error is answered. */
+static bool may_list(struct listing *listing, struct http_exchange *exchange, const char *ident)
 {
+    struct engine *engine = listing->agent->engine;
     struct fault fault = {0};
-    const struct node *node = engine_find(agent->engine, ident, caller, &fault);
-    if (node == NULL && !uuid_valid(ident)) {
-        agent_fault(exchange, &fault);
-        return false;
+    struct node_state state;
+    const struct access access = {ident, listing->caller, POLICY_READ, "list-actions",
+                                  agent_contract.name};
+    if (ident == NULL) {
+        if (engine_may(engine, &access, &fault) == 0)
+            return true;
+    } else {
+        const struct node *node = engine_find(engine, &access, &state, &fault);
+        if (node != NULL || (fault.code == FAULT_NODE_NOT_FOUND && uuid_valid(ident))) {
+            uuid_copy(listing->uuid, node != NULL ? node->uuid : ident);
+            listing->query.node_uuid = listing->uuid;
+            return true;
+        }
     }
-    uuid_copy(uuid, node != NULL ? node->uuid : ident);
-    return true;
+    agent_fault(exchange, &fault);
+    return false;
 }
 
-static void answer_list(struct agent *agent, struct http_exchange *exchange,
-                        struct journal_query *query, struct listing *listing)
+/* Where a page begins: an action that is there, and that the caller sees. */
+static bool check_marker(const struct listing *listing, struct http_exchange *exchange)
+{
+    const char *marker = listing->query.marker;
+    const struct action *action =
+        marker == NULL ? NULL : engine_action(listing->agent->engine, marker);
+    if (marker == NULL ||
+        (action != NULL && engine_shows_action(listing->agent->engine, action, listing->caller)))
+        return true;
+    agent_malformed(exchange, "There is no action to continue from: %.80s", marker);
+    return false;
+}
+
+static void answer_list(struct listing *listing, struct http_exchange *exchange)
 {
     listing->actions = json_array();
-    query->limit = listing->limit + 1;
-    if (journal_list(engine_journal(agent->engine), query, on_each, listing) < 0) {
-        json_decref(listing->actions);
-        agent_malformed(exchange, "There is no action to continue from: %.80s", query->marker);
-        return;
-    }
+    listing->query.limit = listing->limit + 1;
+    listing->query.match = is_shown;
+    listing->query.match_arg = listing;
+    journal_list(engine_journal(listing->agent->engine), &listing->query, on_each, listing);
     json_t *next = listing->seen > listing->limit ? json_string(listing->last) : json_null();
     http_answer(exchange, 200, json_pack("{s:o, s:o}", "actions", listing->actions, "next", next));
 }
@@ -235,19 +290,11 @@ void agent_on_list_actions(void *self, struct http_exchange *exchange)
     static const char *const names[] = {"node", "state", "limit", "marker", NULL};
     struct agent *agent = self;
     const char *values[4] = {NULL};
-    char uuid[UUID_TEXT];
     unsigned limit = 100;
-    struct principal caller;
-    auth_none(http_address(exchange), &caller);
+    enum action_state state = ACTION_NEW;
     if (!agent_arguments(exchange, names, values))
         return;
-    struct journal_query query = {.marker = values[3], .state = ACTION_NEW};
-    if (values[0] != NULL) {
-        if (!take_node(agent, exchange, values[0], &caller, uuid))
-            return;
-        query.node_uuid = uuid;
-    }
-    if (values[1] != NULL && !take_state(values[1], &query.state)) {
+    if (values[1] != NULL && !take_state(values[1], &state)) {
         agent_malformed(exchange, "\"state\" must be accepted, sent or finished.");
         return;
     }
@@ -255,6 +302,14 @@ void agent_on_list_actions(void *self, struct http_exchange *exchange)
         agent_malformed(exchange, "\"limit\" must be a number from 1 to %d.", LIMIT_MAX);
         return;
     }
-    struct listing listing = {.caller = &caller, .limit = limit};
-    answer_list(agent, exchange, &query, &listing);
+    struct listing listing = {.agent = agent,
+                              .caller = http_principal(exchange),
+                              .query = {.marker = values[3], .state = state},
+                              .limit = limit};
+    bool all = values[0] == NULL;
+    if (!(all && listing.caller->administrator) &&
+        !ready_for(agent->engine, exchange, values, all ? 0 : 1, agent_on_list_actions, self))
+        return;
+    if (may_list(&listing, exchange, values[0]) && check_marker(&listing, exchange))
+        answer_list(&listing, exchange);
 }

@@ -9,7 +9,8 @@
 #include "base/uuid.h"
 #include "contracts/agent_state.h"
 #include "contracts/body.h"
-#include "core/auth.h"
+#include "contracts/ready.h"
+#include "core/node_state.h"
 
 #define BATCH_NODES_MAX 65536
 #define BATCH_ID_TEXT   (6 + UUID_TEXT)
@@ -71,13 +72,20 @@ static int batch_keep(struct agent *agent, struct batch *batch)
     return 0;
 }
 
-static json_t *batch_json(const struct batch *batch)
+/* For a reader: without the nodes that it may not see (any more). NULL: for who made it. */
+static json_t *batch_json(const struct batch *batch, const struct engine *engine,
+                          const struct principal *reader)
 {
     json_t *actions = json_array();
     for (size_t i = 0; i < batch->count; i++) {
         const struct entry *entry = &batch->entries[i];
-        json_array_append_new(actions, entry->action != NULL ? action_json(entry->action)
-                                                             : json_incref(entry->refused));
+        if (reader != NULL && entry->action != NULL &&
+            !engine_shows_action(engine, entry->action, reader))
+            continue;
+        json_t *shown = entry->action == NULL ? json_incref(entry->refused)
+                        : reader == NULL      ? action_json(entry->action)
+                                              : agent_action_json(entry->action, reader);
+        json_array_append_new(actions, shown);
     }
     return json_pack("{s:s, s:o}", "id", batch->id, "actions", actions);
 }
@@ -89,7 +97,7 @@ static void batch_answer(struct batch *batch)
     batch->exchange = NULL;
     snprintf(location, sizeof location, "/agent/v1/batches/%s", batch->id);
     http_add_header(exchange, "Location", location);
-    http_answer(exchange, 202, batch_json(batch));
+    http_answer(exchange, 202, batch_json(batch, NULL, NULL));
 }
 
 /* One more entry is on disk, or could not be put there. */
@@ -155,13 +163,23 @@ static void entry_submit(struct agent *agent, struct batch *batch, const struct 
         batch->waiting++;
 }
 
+/* Two names of a node that the caller may not see are two: it must not learn that they are one. */
+static const struct node *find_visible(const struct agent *agent, const char *ident,
+                                       const struct principal *caller)
+{
+    struct node *node = NULL;
+    if (engine_node_by_ident(agent->engine, ident, &node, NULL) < 0 || node == NULL)
+        return NULL;
+    return engine_shows(agent->engine, node, caller) ? node : NULL;
+}
+
 /* Every node's action goes down the ladder here, in the order of the list. */
 static void batch_submit(struct agent *agent, struct batch *batch, struct agent_order *order,
                          const json_t *nodes, struct map *seen)
 {
     for (size_t i = 0; i < json_array_size(nodes); i++) {
         const char *ident = json_string_value(json_array_get(nodes, i));
-        const struct node *node = engine_find(agent->engine, ident, &order->caller, NULL);
+        const struct node *node = find_visible(agent, ident, order->request.caller);
         if (!is_new(seen, node, ident))
             continue;
         order->request.node_ident = ident;
@@ -193,19 +211,49 @@ static struct batch *batch_new(size_t nodes, const struct principal *caller)
     return batch;
 }
 
+/* ready_for() these nodes; `at` gives their idents. */
+typedef const char *ident_fn(const void *list, size_t i);
+static bool all_ready(struct agent *agent, struct http_exchange *exchange, const void *list,
+                      size_t count, ident_fn *at, http_handler_fn *again)
+{
+    const char **idents = calloc(count + 1, sizeof *idents);
+    if (idents == NULL) {
+        struct fault fault = {0};
+        fault_set(&fault, FAULT_MEMORY, "out of memory; nothing was sent");
+        agent_fault(exchange, &fault);
+        return false;
+    }
+    for (size_t i = 0; i < count; i++)
+        idents[i] = at(list, i);
+    bool ready = ready_for(agent->engine, exchange, idents, count, again, agent);
+    free(idents);
+    return ready;
+}
+
+static const char *ident_of(const void *nodes, size_t i)
+{
+    return json_string_value(json_array_get(nodes, i));
+}
+
+static bool nodes_ready(struct agent *agent, struct http_exchange *exchange, const json_t *nodes)
+{
+    return all_ready(agent, exchange, nodes, json_array_size(nodes), ident_of, agent_on_post_batch);
+}
+
 static void make_batch(struct agent *agent, struct http_exchange *exchange,
                        struct agent_order *order)
 {
     const json_t *nodes = json_object_get(order->body, "nodes");
-    if (!check_nodes(exchange, nodes))
+    if (!check_nodes(exchange, nodes) || !nodes_ready(agent, exchange, nodes))
         return;
     struct map *seen = map_new();
-    struct batch *batch = batch_new(json_array_size(nodes), &order->caller);
+    struct batch *batch = batch_new(json_array_size(nodes), order->request.caller);
     if (batch == NULL || seen == NULL || batch_keep(agent, batch) < 0) {
         struct fault fault = {0};
         fault_set(&fault, FAULT_MEMORY, "out of memory; nothing was sent");
         agent_fault(exchange, &fault);
-        free(batch);
+        if (batch != NULL)
+            batch_free(batch);
         map_free(seen);
         return;
     }
@@ -227,20 +275,35 @@ void agent_on_post_batch(void *self, struct http_exchange *exchange)
     agent_order_clear(&order);
 }
 
+static const char *uuid_of(const void *entries, size_t i)
+{
+    const struct entry *entry = (const struct entry *)entries + i;
+    return entry->action != NULL ? entry->action->node->uuid : "";
+}
+
+static bool batch_ready(struct agent *agent, struct http_exchange *exchange,
+                        const struct batch *batch)
+{
+    return batch == NULL || http_principal(exchange)->administrator ||
+           all_ready(agent, exchange, batch->entries, batch->count, uuid_of, agent_on_get_batch);
+}
+
 void agent_on_get_batch(void *self, struct http_exchange *exchange)
 {
     struct agent *agent = self;
-    struct principal caller;
-    auth_none(http_address(exchange), &caller);
+    struct fault fault = {0};
+    const struct access access = {NULL, http_principal(exchange), POLICY_READ, "show-batch",
+                                  agent_contract.name};
     const struct batch *batch = map_get(agent->batches, http_param(exchange, "id"));
-    bool visible = batch != NULL && (caller.administrator ||
-                                     (batch->project_id != NULL && caller.project_id != NULL &&
-                                      strcmp(batch->project_id, caller.project_id) == 0));
-    if (visible) {
-        http_answer(exchange, 200, batch_json(batch));
+    const struct owners maker = {{batch != NULL ? batch->project_id : NULL, NULL}};
+    if (batch != NULL && !policy_sees(access.caller, &maker))
+        batch = NULL;
+    if (!batch_ready(agent, exchange, batch))
+        return;
+    if (engine_may(agent->engine, &access, &fault) == 0 && batch != NULL) {
+        http_answer(exchange, 200, batch_json(batch, agent->engine, access.caller));
         return;
     }
-    struct fault fault = {0};
     fault_set(&fault, FAULT_NOT_FOUND, "There is no batch %.80s.", http_param_raw(exchange, "id"));
     agent_fault(exchange, &fault);
 }

@@ -8,8 +8,9 @@
 #include "base/log.h"
 #include "contracts/agent_state.h"
 #include "contracts/body.h"
-#include "core/auth.h"
+#include "contracts/ready.h"
 #include "core/journal_more.h"
+#include "core/node_state.h"
 
 enum part { PART_LOCK, PART_STATUS };
 
@@ -47,13 +48,35 @@ static struct change *change_of(struct change *first, const struct node *node)
     return first;
 }
 
+/* What the change made of the node. Meanwhile its state may have to be asked for anew. */
+static void answer_node(void *self, struct http_exchange *exchange)
+{
+    struct agent *agent = self;
+    struct fault fault = {0};
+    const char *ident = http_param(exchange, "id");
+    struct node *node = NULL;
+    if (!ready_for(agent->engine, exchange, &ident, 1, answer_node, self))
+        return;
+    json_t *shown = engine_node_by_ident(agent->engine, ident, &node, NULL) == 0 && node != NULL
+                        ? agent_node_json(agent, node, http_principal(exchange))
+                        : NULL;
+    if (shown != NULL) {
+        http_answer(exchange, 200, shown);
+        return;
+    }
+    fault_set(&fault, FAULT_STATE_SOURCE,
+              "the change is made; what the node is like now cannot be told, for Ironic cannot be "
+              "asked");
+    agent_fault(exchange, &fault);
+}
+
 static void change_answer(struct change *change, bool ok)
 {
     struct fault fault = {0};
     if (change->exchange == NULL || change->agent == NULL)
         return;
     if (ok) {
-        http_answer(change->exchange, 200, agent_node_json(change->agent, change->node));
+        answer_node(change->agent, change->exchange);
         return;
     }
     fault_set(&fault, FAULT_JOURNAL, "the change could not be recorded; %s is as it was",
@@ -128,33 +151,32 @@ void agent_drop_changes(struct agent *agent)
 
 /* ---- The requests ---- */
 
-/* The node, when this caller may change it; else NULL, and the error is answered. */
+/* The node, when this caller may change it; else as agent_take_node(). */
 static struct node *take_node(struct agent *agent, struct http_exchange *exchange,
-                              struct principal *ret_caller)
+                              const char *operation, http_handler_fn *again)
 {
     struct fault fault = {0};
-    struct node *node = agent_take_node(agent, exchange);
-    auth_none(http_address(exchange), ret_caller);
-    if (node == NULL)
-        return NULL;
-    if (!ret_caller->administrator) {
-        fault_set(&fault, FAULT_FORBIDDEN, "lock and status are set by administrators only");
-        log_info("node %s: a change was refused (user %s from %s)", node_label(node),
-                 ret_caller->user != NULL ? ret_caller->user : "-", ret_caller->address);
-    } else if (http_stopping(exchange)) {
-        fault_set(&fault, FAULT_STOPPING, "nmid is shutting down; nothing changed");
-    }
-    if (fault.code == FAULT_NONE)
+    struct node *node = agent_take_node(agent, exchange, POLICY_LOCK, operation, again);
+    if (node == NULL || !http_stopping(exchange))
         return node;
+    fault_set(&fault, FAULT_STOPPING, "nmid is shutting down; nothing changed");
     agent_fault(exchange, &fault);
     return NULL;
 }
 
-static void change_request(struct agent *agent, struct http_exchange *exchange, enum part part,
+static const char *operation_of(enum part part, const struct journal_override *to)
+{
+    if (part == PART_STATUS)
+        return "status";
+    return to->has_lock && !to->locked ? "unlock" : "lock";
+}
+
+static void change_request(struct agent *agent, struct http_exchange *exchange,
+                           http_handler_fn *again, enum part part,
                            const struct journal_override *to)
 {
-    struct principal caller;
-    struct node *node = take_node(agent, exchange, &caller);
+    const struct principal *caller = http_principal(exchange);
+    struct node *node = take_node(agent, exchange, operation_of(part, to), again);
     struct change *change = node == NULL ? NULL : calloc(1, sizeof *change);
     if (node == NULL)
         return;
@@ -176,8 +198,8 @@ static void change_request(struct agent *agent, struct http_exchange *exchange, 
     else
         snprintf(change->what, sizeof change->what, "the status of the configuration again");
     snprintf(change->who, sizeof change->who, "user %.64s from %.64s",
-             caller.user != NULL ? caller.user : "-",
-             caller.address != NULL ? caller.address : "-");
+             caller->user != NULL ? caller->user : "-",
+             caller->address != NULL ? caller->address : "-");
     change_add(agent, change);
 }
 
@@ -209,7 +231,7 @@ void agent_on_put_lock(void *self, struct http_exchange *exchange)
     struct journal_override to = {.has_lock = !json_is_null(value),
                                   .locked = value == NULL || json_is_true(value)};
     if (value == NULL || json_is_boolean(value) || json_is_null(value))
-        change_request(self, exchange, PART_LOCK, &to);
+        change_request(self, exchange, agent_on_put_lock, PART_LOCK, &to);
     else
         agent_malformed(exchange, "\"locked\" must be true, false or null.");
     json_decref(body);
@@ -229,7 +251,7 @@ void agent_on_delete_lock(void *self, struct http_exchange *exchange)
 {
     struct journal_override to = {.has_lock = true, .locked = false};
     if (no_body(exchange))
-        change_request(self, exchange, PART_LOCK, &to);
+        change_request(self, exchange, agent_on_delete_lock, PART_LOCK, &to);
 }
 
 void agent_on_put_status(void *self, struct http_exchange *exchange)
@@ -246,7 +268,7 @@ void agent_on_put_status(void *self, struct http_exchange *exchange)
     else if (name == NULL && !json_is_null(value))
         agent_malformed(exchange, "\"status\" must be there, and a string or null.");
     else
-        change_request(self, exchange, PART_STATUS, &to);
+        change_request(self, exchange, agent_on_put_status, PART_STATUS, &to);
     json_decref(body);
 }
 
@@ -254,5 +276,5 @@ void agent_on_delete_status(void *self, struct http_exchange *exchange)
 {
     struct journal_override to = {0};
     if (no_body(exchange))
-        change_request(self, exchange, PART_STATUS, &to);
+        change_request(self, exchange, agent_on_delete_status, PART_STATUS, &to);
 }

@@ -20,7 +20,6 @@ struct agent {
 /* What a POST of one action or of a batch asks for. */
 struct agent_order {
     struct request request;
-    struct principal caller;
     char key[ACTION_KEY_MAX + 1];
     char *fingerprint; /* owned */
     json_t *body;      /* owned */
@@ -39,11 +38,18 @@ bool agent_arguments(struct http_exchange *exchange, const char *const *names, c
 /* The body, a JSON object: a new reference. NULL when the error is answered. */
 json_t *agent_take_body(struct http_exchange *exchange);
 
-/* The node of the path, borrowed. NULL when the error is answered. */
-struct node *agent_take_node(struct agent *agent, struct http_exchange *exchange);
+/* The node of the path, borrowed, when the caller may do this to it. NULL when the error is
+ * answered, or when the node's state is not there yet: then `again` is called with the exchange. */
+struct node *agent_take_node(struct agent *agent, struct http_exchange *exchange,
+                             enum policy_rule rule, const char *operation, http_handler_fn *again);
 
-/* A node as it is shown; a new reference. */
-json_t *agent_node_json(const struct agent *agent, const struct node *node);
+/* A node as this caller, who may see it, is shown it; a new reference. NULL when its state is not
+ * known now. */
+json_t *agent_node_json(const struct agent *agent, const struct node *node,
+                        const struct principal *caller);
+
+/* An action as this caller, who may see it, is shown it; a new reference. */
+json_t *agent_action_json(const struct action *action, const struct principal *caller);
 
 /* Reads the body of a POST; with_nodes: "nodes" may be there. False when the error is answered.
  * agent_order_clear() afterwards in either case. */
@@ -63,12 +69,11 @@ void agent_on_put_lock(void *self, struct http_exchange *exchange);
 void agent_on_delete_lock(void *self, struct http_exchange *exchange);
 void agent_on_put_status(void *self, struct http_exchange *exchange);
 void agent_on_delete_status(void *self, struct http_exchange *exchange);
+void agent_on_audit(void *self, struct http_exchange *exchange);
+void agent_on_metrics(void *self, struct http_exchange *exchange);
 
 /* Forgets every batch; and every change that nobody is left to answer. */
 void agent_drop_batches(struct agent *agent);
 void agent_drop_changes(struct agent *agent);
-
-/* May this caller see the action? */
-bool agent_sees(const struct principal *caller, const struct action *action);
 
 #endif

@@ -2,10 +2,13 @@
 libnmid_a_SOURCES += \
 	src/contracts/agent.c src/contracts/agent.h src/contracts/agent_state.h \
 	src/contracts/agent_actions.c \
+	src/contracts/agent_audit.c \
 	src/contracts/agent_batch.c \
+	src/contracts/agent_metrics.c \
 	src/contracts/agent_nodes.c \
 	src/contracts/agent_override.c \
 	src/contracts/body.c src/contracts/body.h \
 	src/contracts/microversion.c src/contracts/microversion.h \
 	src/contracts/nova.c src/contracts/nova.h \
-	src/contracts/pyrepr.c src/contracts/pyrepr.h
+	src/contracts/pyrepr.c src/contracts/pyrepr.h \
+	src/contracts/ready.c src/contracts/ready.h

@@ -9,7 +9,7 @@
 #include "contracts/body.h"
 #include "contracts/microversion.h"
 #include "contracts/pyrepr.h"
-#include "core/auth.h"
+#include "contracts/ready.h"
 
 #define HEADER_MAX  1024
 #define BIT(status) NODE_STATUS_BIT(NODE_##status)
@@ -54,19 +54,36 @@ static const char *fault_key(unsigned status)
     return "computeFault";
 }
 
+/* What stands before Nova answers these: keystonemiddleware, in words of its own. */
+static const char *middleware_words(const struct http_exchange *exchange, enum fault_code code)
+{
+    if (code == FAULT_UNAUTHORIZED && http_auth_strategy(exchange) == AUTH_KEYSTONE)
+        return "The request you have made requires authentication.";
+    return code == FAULT_IDENTITY ? "The Keystone service is temporarily unavailable." : NULL;
+}
+
 static void answer_error(void *self, struct http_exchange *exchange, unsigned status,
                          const struct fault *fault)
 {
+    const char *words = middleware_words(exchange, fault->code);
     (void)self;
+    if (status == 0)
+        status = (unsigned)fault_row(fault->code)->nova;
+    if (words != NULL && status == 401) {
+        http_answer(exchange, status,
+                    json_pack("{s:{s:i, s:s, s:s}}", "error", "code", 401, "title", "Unauthorized",
+                              "message", words));
+        return;
+    }
     http_answer(exchange, status,
                 json_pack("{s:{s:i, s:o}}", fault_key(status), "code", (int)status, "message",
-                          body_text(fault->message)));
+                          body_text(words != NULL ? words : fault->message)));
 }
 
 static void answer_fault(struct http_exchange *exchange, const struct fault *fault)
 {
     if (fault->code != FAULT_NODE_NOT_FOUND) {
-        answer_error(NULL, exchange, (unsigned)fault_row(fault->code)->nova, fault);
+        answer_error(NULL, exchange, 0, fault);
         return;
     }
     const char *ident = http_param(exchange, "id");
@@ -224,32 +241,47 @@ static const struct nova_action *take_action(struct http_exchange *exchange, con
     return action;
 }
 
+static void on_action(void *self, struct http_exchange *exchange);
+
+/* A refusal by policy names the rule as Nova does. */
+static void answer_refusal(struct http_exchange *exchange, const struct nova_action *what,
+                           const struct fault *fault)
+{
+    struct fault forbidden = {0};
+    if (fault->code == FAULT_FORBIDDEN) {
+        fault_set(&forbidden, FAULT_FORBIDDEN,
+                  "Policy doesn't allow os_compute_api:servers:%s to be performed.", what->name);
+        fault = &forbidden;
+    }
+    answer_fault(exchange, fault);
+}
+
 static void submit(struct nova *nova, struct http_exchange *exchange,
                    const struct nova_action *what, const json_t *body)
 {
     char key[ACTION_KEY_MAX + 1];
     struct fault fault = {0};
-    struct principal caller;
     struct action *action = NULL;
     bool repeat = false;
-    auth_none(http_address(exchange), &caller);
     struct request request = {
         .node_ident = http_param(exchange, "id"),
         .name = what->name,
         .contract = nova_contract.name,
-        .caller = &caller,
+        .caller = http_principal(exchange),
         .statuses = what->statuses,
     };
     if (body_key(exchange, key, &request.idempotency_key, &fault) < 0) {
         answer_fault(exchange, &fault);
         return;
     }
+    if (!ready_for(nova->engine, exchange, &request.node_ident, 1, on_action, nova))
+        return;
     char *fingerprint = body_fingerprint(body);
     request.fingerprint = fingerprint;
     if (fingerprint == NULL)
         fault_set(&fault, FAULT_MEMORY, "out of memory");
     if (fingerprint == NULL || engine_submit(nova->engine, &request, &action, &repeat, &fault) < 0)
-        answer_fault(exchange, &fault);
+        answer_refusal(exchange, what, &fault);
     else
         await_outcome(nova, exchange, action);
     free(fingerprint);
@@ -275,9 +307,9 @@ static void on_action(void *self, struct http_exchange *exchange)
 }
 
 static const struct http_route routes[] = {
-    {"POST", "/v2.1/servers/{id}/action", on_action},
-    {"PUT", "/v2.1/servers/{id}/action", on_action},
-    {NULL, NULL, NULL},
+    {"POST", "/v2.1/servers/{id}/action", on_action, false},
+    {"PUT", "/v2.1/servers/{id}/action", on_action, false},
+    {NULL, NULL, NULL, false},
 };
 
 const struct http_contract nova_contract = {

@@ -8,19 +8,12 @@
 #include <stdint.h>
 #include "base/fault.h"
 #include "core/node.h"
+#include "core/principal.h"
 
 enum action_state { ACTION_NEW, ACTION_ACCEPTED, ACTION_SENT, ACTION_FINISHED };
 
 /* delivered: the BMC said so. failed: surely not delivered. unknown: it may have been. */
 enum action_outcome { OUTCOME_NONE, OUTCOME_DELIVERED, OUTCOME_FAILED, OUTCOME_UNKNOWN };
-
-/* Who asks. Strings are copied where they are kept. */
-struct principal {
-    const char *user;
-    const char *project_id; /* or NULL */
-    const char *address;    /* "127.0.0.1", "unix" ... */
-    bool administrator;
-};
 
 #define ACTION_ID_TEXT       41 /* "req-" and a UUID */
 #define ACTION_KEY_MAX       255
@@ -64,6 +57,7 @@ struct action {
     void *go_arg;
     /* The journal's own. */
     uint64_t serial, finish_serial; /* in the order of acceptance, of the end */
+    uint64_t audit_serial;          /* of the record that allowed it, in the audit; or 0 */
     struct action *older, *newer;   /* in the history */
     unsigned last_of;               /* so many "last NMI" entries are this one */
     bool in_history, refusal;       /* refusal: never accepted (a node of a batch) */

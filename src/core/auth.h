@@ -1,12 +1,56 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Authentication: who asks. With the strategy "none", whoever reaches a listener is administrator;
- * that is why such a listener is a UNIX socket or a loopback address. */
+/* Authentication: from the credentials of a request to the identity of who asks. One `struct auth`
+ * for each auth = { ... } of nmid.conf, shared by the listeners that it is for; a method (local,
+ * http_basic, keystone) behind each. Secrets are borrowed for the call, compared, and never kept
+ * but under a keyed hash. */
 #ifndef NMID_CORE_AUTH_H
 #define NMID_CORE_AUTH_H
 
-#include "core/action.h"
+#include <sys/types.h>
+#include "core/conf.h"
+#include "core/principal.h"
+#include "loop/loop.h"
 
-/* The principal of a request from this address (borrowed). */
-void auth_none(const char *address, struct principal *ret_principal);
+struct audit;
+struct auth;
+struct pool;
+struct auth_call; /* one check that waits */
+
+/* What a request brought along; all borrowed for the call of auth_check(). */
+struct credentials {
+    const char *address;       /* of the client: "127.0.0.1", "unix" ... */
+    const char *authorization; /* the header Authorization, or NULL */
+    const char *token;         /* the header X-Auth-Token, or NULL */
+    bool local;                /* a UNIX socket, and the kernel says who is at its other end: */
+    uid_t uid;
+    const gid_t *gids; /* its groups, the effective one among them */
+    size_t gid_count;
+    const char *contract, *method, *path; /* for the audit of a refusal */
+};
+
+/* conf and policy are copied. audit is borrowed (NULL: refusals are not recorded). *pool is what all
+ * auths of the process check passwords on: made when the first needs it, and freed by its owner,
+ * after them. So neither a reload nor auth_free() waits for a password that is being checked. */
+struct auth *auth_new(struct loop *loop, const struct conf_auth *conf,
+                      const struct conf_policy *policy, struct audit *audit, struct pool **pool,
+                      struct fault *fault);
+
+/* Checks that wait are answered with FAULT_IDENTITY ("ask again"). NULL-safe. */
+void auth_free(struct auth *auth);
+
+/* done(arg, identity, fault) exactly once unless cancelled: before auth_check() returns (which is
+ * then NULL), or from a later turn of the loop. identity is borrowed for the call (identity_ref()
+ * keeps it); or NULL, with FAULT_UNAUTHORIZED (no or bad credentials), FAULT_FORBIDDEN (known, but
+ * without any right), FAULT_IDENTITY (Keystone cannot be asked) or FAULT_OVERLOADED. */
+typedef void auth_done_fn(void *arg, struct identity *identity, const struct fault *fault);
+struct auth_call *auth_check(struct auth *auth, const struct credentials *credentials,
+                             auth_done_fn *done, void *arg);
+void auth_cancel(struct auth_call *call);
+
+/* The value of WWW-Authenticate that goes with a 401; NULL when there is none. */
+const char *auth_challenge(const struct auth *auth);
+
+/* How this auth asks for credentials: what a contract words its 401 by. */
+enum auth_strategy auth_strategy(const struct auth *auth);
 
 #endif

@@ -132,6 +132,11 @@ void conf_free(struct conf *conf)
     free(conf->listeners);
     free(conf->state_dir);
     free(conf->include_dir);
+    for (size_t i = 0; i < conf->auth_count; i++)
+        conf_auth_clear(&conf->auths[i]);
+    free(conf->auths);
+    conf_policy_clear(&conf->policy);
+    conf_ironic_clear(&conf->ironic);
     conf_callback_clear(&conf->callback);
     node_table_free(conf->nodes);
     free(conf);

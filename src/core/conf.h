@@ -9,6 +9,7 @@
 #include "base/fault.h"
 #include "base/report.h"
 #include "base/secret.h"
+#include "core/conf_auth.h"
 #include "core/node.h"
 
 struct driver;
@@ -17,6 +18,7 @@ struct conf_listener {
     char *address; /* a numeric IPv4 or IPv6 address; NULL for a UNIX socket */
     unsigned port; /* 0 asks the kernel for one (logged at start) */
     char *socket;  /* path of a UNIX socket; NULL for TCP */
+    size_t auth;   /* which of conf.auths it has */
 };
 
 enum conf_resend { CONF_RESEND_NEVER, CONF_RESEND_IF_UNSEEN };
@@ -71,6 +73,12 @@ struct conf_callback {
 struct conf {
     struct conf_listener *listeners;
     size_t listener_count;
+    struct conf_auth *auths; /* the first is the one at the top, or "none" */
+    size_t auth_count;
+    struct conf_policy policy;
+    struct conf_audit audit;
+    bool state_source_ironic; /* status and owner come from there */
+    struct conf_ironic ironic;
     char *state_dir;
     unsigned hold_off_s;
     struct conf_ipmi ipmi;

@@ -8,8 +8,6 @@
 #include "base/url.h"
 #include "core/conf_file.h"
 #include "core/conf_parts.h"
-#include "core/info.h"
-#include "core/info_parts.h"
 
 #define HEADERS_MAX      32
 #define ALLOW_MAX        256
@@ -18,41 +16,6 @@
 #define KEY_MAX          1024
 #define KEY_SHORT        16
 #define CA_FILE_MAX      ((size_t)16 << 20)
-
-/* ---- Secrets: KEY or KEY_file, with the rules and words of a driver's passwords ---- */
-
-/* Hands the key to info, when it is there. */
-static int give(struct conf_block *block, const char *key, struct info *info)
-{
-    const config_setting_t *setting = block_take(block, key);
-    if (setting == NULL)
-        return 0;
-    unsigned line = config_setting_source_line(setting);
-    const char *text = config_setting_get_string(setting);
-    /* What is no string: info has the words for it. */
-    int result = config_setting_type(setting) == CONFIG_TYPE_STRING
-                     ? info_add_string(info, key, text == NULL ? "" : text, line)
-                     : info_add_boolean(info, key, false, line);
-    return result < 0 ? block_complain(block, key, "out of memory") : 0;
-}
-
-static int block_secret(struct conf_block *block, const char *key, size_t max,
-                        struct secret **ret_secret)
-{
-    struct conf_reader *reader = block->reader;
-    char file_key[64];
-    int result = -1;
-    snprintf(file_key, sizeof file_key, "%s_file", key);
-    struct info *info = info_new(reader->file, config_setting_source_line(block->group));
-    if (info == NULL)
-        return block_complain(block, key, "out of memory");
-    if (give(block, key, info) == 0 && give(block, file_key, info) == 0)
-        result = info_take_secret(info, key, max, ret_secret, reader->errors);
-    if (reader->secret_line == 0)
-        reader->secret_line = info_secret_line(info);
-    info_free(info);
-    return result;
-}
 
 /* ---- Headers ---- */
 

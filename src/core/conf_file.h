@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The files of the configuration: each is opened once, judged by its descriptor, read whole within
- * a limit, and wiped after use. Of core's conf*.c and info.c only. */
+ * a limit, and wiped after use. Of core's conf*.c, info.c and htpasswd_file.c only. */
 #ifndef NMID_CORE_CONF_FILE_H
 #define NMID_CORE_CONF_FILE_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* listen and auth: who may connect. This version knows "none" alone, under which every caller is
- * the administrator: a UNIX socket has its file's permissions, loopback is a warning, any other
- * address an error. */
+/* listen: who may connect, and how they are known there. With auth "none" every caller is
+ * administrator, or the local user that the kernel names: a UNIX socket has its file's permissions,
+ * loopback is a warning, any other address an error. */
 #include <arpa/inet.h>
 #include <libconfig.h>
 #include <netinet/in.h>
@@ -13,26 +13,6 @@
 #define LISTENERS_MAX 64
 #define DEFAULT_PORT  8623
 #define SOCKET_MAX    (sizeof((struct sockaddr_un *)0)->sun_path - 1)
-
-/* auth = { strategy = "..."; }, at the top or in a listener. */
-void conf_read_auth(struct conf_block *block)
-{
-    struct conf_block auth;
-    const char *strategy = "none";
-    const char *path = block->path[0] == '\0' ? "auth." : "listen.auth.";
-    if (block_group(block, "auth", path, &auth) <= 0)
-        return;
-    if (block_string(&auth, "strategy", &strategy) == 0)
-        block_complain(&auth, "strategy", "missing: expected \"none\"");
-    else if (strcmp(strategy, "http_basic") == 0 || strcmp(strategy, "keystone") == 0)
-        block_complain(&auth, "strategy",
-                       "\"%s\" is not supported in this version: expected "
-                       "\"none\"",
-                       strategy);
-    else if (strcmp(strategy, "none") != 0)
-        block_complain(&auth, "strategy", "expected \"none\"");
-    block_finish(&auth);
-}
 
 /* Rewrites a numeric address in its one short form. *ret_loopback: 127/8, ::1, or the former
  * mapped into IPv6. NULL when it is none or memory is out. */
@@ -54,6 +34,32 @@ static char *address_copy(const char *address, bool *ret_loopback)
     return strdup(text);
 }
 
+/* What its auth means for an address. */
+static int check_address(struct conf_block *block, const struct conf_listener *listener,
+                         bool loopback)
+{
+    const struct conf_auth *auth = &block->reader->conf->auths[listener->auth];
+    if (auth->strategy == AUTH_NONE && auth->user_count > 0)
+        return block_complain(block, "address",
+                              "auth \"none\" with users is for a socket: the kernel does not say "
+                              "who is at the other end of %s",
+                              listener->address);
+    if (auth->strategy == AUTH_NONE && !loopback)
+        return block_complain(block, "address",
+                              "%s is not loopback, and auth \"none\" lets every "
+                              "caller inject: expected 127.0.0.1, ::1 or a socket",
+                              listener->address);
+    if (auth->strategy == AUTH_NONE)
+        block_warn(block, "address",
+                   "auth \"none\" on %s: every user of this host may inject; prefer a socket",
+                   listener->address);
+    else if (!loopback)
+        block_warn(block, "address",
+                   "http on %s: whoever listens on the way reads passwords and tokens",
+                   listener->address);
+    return 0;
+}
+
 static int read_tcp(struct conf_block *block, const char *address, struct conf_listener *listener)
 {
     bool loopback = false;
@@ -62,15 +68,7 @@ static int read_tcp(struct conf_block *block, const char *address, struct conf_l
     listener->address = address_copy(address, &loopback);
     if (listener->address == NULL)
         return block_complain(block, "address", "expected a numeric IPv4 or IPv6 address");
-    if (!loopback)
-        return block_complain(block, "address",
-                              "%s is not loopback, and auth \"none\" lets every "
-                              "caller inject: expected 127.0.0.1, ::1 or a socket",
-                              listener->address);
-    block_warn(block, "address",
-               "auth \"none\" on %s: every user of this host may inject; prefer a socket",
-               listener->address);
-    return result;
+    return check_address(block, listener, loopback) < 0 ? -1 : result;
 }
 
 static int read_socket(struct conf_block *block, struct conf_listener *listener)
@@ -89,7 +87,9 @@ static int read_listener(struct conf_block *block, struct conf_listener *listene
     const char *address = NULL;
     int has_address = block_string(block, "address", &address);
     bool has_socket = block_take(block, "socket") != NULL;
-    conf_read_auth(block);
+    size_t next = block->reader->conf->auth_count;
+    if (conf_read_auth(block, next) && block->reader->conf->auth_count > next)
+        listener->auth = next;
     if (has_address != 0 && has_socket)
         return block_complain(block, "socket", "stands beside address: expected one of them");
     if (has_socket)

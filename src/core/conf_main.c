@@ -71,7 +71,9 @@ int conf_defaults(struct conf *conf)
     conf->state_dir = strdup(DEFAULT_STATE_DIR);
     conf->listeners = calloc(1, sizeof *conf->listeners);
     conf->nodes = node_table_new();
-    if (conf->state_dir == NULL || conf->listeners == NULL || conf->nodes == NULL)
+    conf->auths = calloc(1, sizeof *conf->auths);
+    conf->auth_count = conf->auths == NULL ? 0 : 1;
+    if (conf->auths == NULL || conf_policy_defaults(conf) < 0 || conf->state_dir == NULL || conf->listeners == NULL || conf->nodes == NULL)
         return -1;
     conf->listener_count = 1;
     conf->listeners[0].socket = strdup(DEFAULT_SOCKET);
@@ -95,29 +97,13 @@ static void read_hold_off(struct conf_block *root)
     *hold_off_s = value;
 }
 
-/* A string that is one of these words; *value is its place among them. */
-static void read_word(struct conf_block *block, const char *key, const char *const *words,
-                      const char *expected, unsigned *value)
-{
-    const char *text;
-    if (block_string(block, key, &text) <= 0)
-        return;
-    for (unsigned i = 0; words[i] != NULL; i++) {
-        if (strcmp(words[i], text) == 0) {
-            *value = i;
-            return;
-        }
-    }
-    block_complain(block, key, "expected %s", expected);
-}
-
 static void read_care(struct conf_block *block, struct conf_ipmi *ipmi)
 {
     static const char *const resends[] = {"never", "if-unseen", NULL};
     static const char *const sels[] = {"never", "silence", "always", NULL};
     unsigned resend = ipmi->resend, sel = ipmi->sel;
-    read_word(block, "resend", resends, "\"never\" or \"if-unseen\"", &resend);
-    read_word(block, "sel_evidence", sels, "\"never\", \"silence\" or \"always\"", &sel);
+    block_word(block, "resend", resends, "\"never\" or \"if-unseen\"", &resend);
+    block_word(block, "sel_evidence", sels, "\"never\", \"silence\" or \"always\"", &sel);
     ipmi->resend = (enum conf_resend)resend;
     ipmi->sel = (enum conf_sel)sel;
     block_boolean(block, "retry_busy", &ipmi->retry_busy);
@@ -168,9 +154,11 @@ static void read_limits(struct conf_block *root)
 void conf_read_main(struct conf_block *root)
 {
     struct conf *conf = root->reader->conf;
+    conf_read_policy(root);
+    conf_read_auth(root, 0);
     conf_read_listen(root);
     block_path(root, "state_dir", &conf->state_dir);
-    conf_read_auth(root);
+    conf_read_ironic(root);
     block_path(root, "include_dir", &conf->include_dir);
     root->reader->include_line = block_line(root, "include_dir");
     read_hold_off(root);

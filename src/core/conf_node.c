@@ -205,6 +205,7 @@ static void read_node(struct conf_block *block)
     read_uuid(block, "instance_uuid", node->instance_uuid);
     read_project(block, node);
     read_status(block, node);
+    conf_warn_overruled(block);
     block_boolean(block, "locked", &node->locked);
     read_driver(block, node);
     read_info(block, node);

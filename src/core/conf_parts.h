@@ -18,6 +18,7 @@ struct conf_reader {
     const char *file;      /* the one being read */
     unsigned secret_line;  /* of the first secret in it, 0: none */
     unsigned include_line; /* where nmid.conf names its include_dir */
+    bool overruled;        /* a node's key that does not count was warned about */
     struct report *errors, *warnings;
     size_t errors_before; /* what was in errors when the load began */
 };
@@ -55,6 +56,15 @@ void block_finish(const struct conf_block *block);
 /* True when text is 1 to max printable ASCII characters without a blank. */
 bool conf_word(const char *text, size_t max);
 
+/* conf_secret.c. KEY or KEY_file: 1, 0 or -1 as above. */
+int block_secret(struct conf_block *block, const char *key, size_t max, struct secret **ret_secret);
+/* A string that is one of these words (NULL-terminated); *value is its place among them. */
+void block_word(struct conf_block *block, const char *key, const char *const *words,
+                const char *expected, unsigned *value);
+/* A list of names, which replaces what is there. */
+int block_names(struct conf_block *block, const char *key, struct conf_names *ret_names);
+void conf_names_clear(struct conf_names *names);
+
 /* conf_text.c: parses one file's text; hands its root block to read, then wipes the tree. */
 typedef void conf_read_fn(struct conf_block *root);
 void conf_text_parse(struct conf_reader *reader, const struct conf_source *source,
@@ -66,7 +76,25 @@ int conf_defaults(struct conf *conf); /* -1 when memory is out */
 
 /* conf_listen.c */
 void conf_read_listen(struct conf_block *root);
-void conf_read_auth(struct conf_block *block);
+
+/* conf_auth.c: auth = { ... } at the top (at 0 of conf->auths) or of a listener. True when the block
+ * has one, whether or not it is good; then conf->auths[at] is it. */
+bool conf_read_auth(struct conf_block *block, size_t at);
+void conf_auth_clear(struct conf_auth *auth); /* wipes and frees what is in it */
+
+/* conf_keystone.c: the keys by which nmid logs in to Keystone, of a block that holds others too. */
+void conf_read_keystone(struct conf_block *block, struct conf_keystone *keystone);
+void conf_keystone_clear(struct conf_keystone *keystone);
+
+/* conf_policy.c: policy = { ... } and audit = { ... }. */
+int conf_policy_defaults(struct conf *conf);
+void conf_read_policy(struct conf_block *root);
+void conf_policy_clear(struct conf_policy *policy);
+
+/* conf_ironic.c: state_source and ironic = { ... }. */
+void conf_read_ironic(struct conf_block *root);
+void conf_ironic_clear(struct conf_ironic *ironic);
+void conf_warn_overruled(struct conf_block *block); /* of a node's keys that do not count */
 
 /* conf_node.c */
 void conf_read_nodes(struct conf_block *root);

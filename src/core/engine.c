@@ -9,8 +9,11 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/audit.h"
 #include "core/callback.h"
 #include "core/engine_state.h"
+#include "core/ironic.h"
+#include "core/node_state.h"
 
 static void on_before_wait(void *arg);
 
@@ -41,6 +44,7 @@ struct engine *engine_new(struct loop *loop, const struct conf *conf,
         engine->drivers[i] = drivers[i];
     }
     if (loop_before_wait(loop, on_before_wait, engine, fault) < 0 ||
+        engine_source_begin(engine, fault) < 0 ||
         engine_record_begin(engine, fault) < 0) {
         engine_free(engine);
         return NULL;
@@ -58,6 +62,7 @@ void engine_free(struct engine *engine)
         wait_cancel(engine->waits.due);
     journal_on_done(engine->journal, NULL, NULL);
     engine_record_end(engine);
+    ironic_free(engine->ironic);
     map_free(engine->occupied);
     free(engine);
 }
@@ -65,6 +70,7 @@ void engine_free(struct engine *engine)
 void engine_reload(struct engine *engine, const struct conf *conf)
 {
     engine->conf = conf;
+    engine_source_reload(engine);
     callbacks_configure(engine->callbacks, &conf->callback);
     for (size_t i = 0; i < DRIVERS_MAX && engine->drivers[i] != NULL; i++)
         engine->drivers[i]->configure(engine->instances[i], &conf->ipmi);
@@ -78,6 +84,24 @@ void *engine_instance(const struct engine *engine, const struct driver *driver)
             return engine->instances[i];
     }
     return NULL;
+}
+
+void engine_set_audit(struct engine *engine, struct audit *audit)
+{
+    engine->audit = audit;
+    /* What engine_new() found of an earlier daemon, and ended. */
+    for (struct action *action = engine->telling; action != NULL; action = action->next_telling)
+        audit_outcome(audit, action);
+}
+
+struct audit *engine_audit(struct engine *engine)
+{
+    return engine->audit;
+}
+
+const struct conf *engine_conf(const struct engine *engine)
+{
+    return engine->conf;
 }
 
 struct callbacks *engine_callbacks(struct engine *engine)
@@ -297,10 +321,26 @@ int engine_probe(struct engine *engine, struct node *node, engine_probe_fn *done
     return 0;
 }
 
+/* Without a line in the audit: engine_submit() has decided, and recorded that. */
+static bool may_inject(struct engine *engine, const struct node *node,
+                       const struct principal *caller)
+{
+    struct node_state state;
+    return engine_node_state(engine, node, &state, NULL) == 0 &&
+           policy_sees(caller, &state.owners) &&
+           policy_check(&engine->conf->policy, POLICY_INJECT_NMI, caller, &state.owners, NULL) == 0;
+}
+
 struct action *engine_record_refusal(struct engine *engine, const struct request *request,
                                      const struct fault *refusal, struct fault *fault)
 {
-    struct node *node = engine_find(engine, request->node_ident, request->caller, fault);
+    struct node *node = NULL;
+    if (engine_node_by_ident(engine, request->node_ident, &node, fault) < 0)
+        return NULL;
+    if (node == NULL || !may_inject(engine, node, request->caller))
+        node = NULL;
+    if (node == NULL)
+        fault_set(fault, FAULT_NODE_NOT_FOUND, "no node %.80s", request->node_ident);
     if (node == NULL || journal_check(engine->journal, fault) < 0)
         return NULL;
     struct action *action = action_new(node, request->name, request->contract, request->caller);
@@ -321,6 +361,7 @@ struct action *engine_record_refusal(struct engine *engine, const struct request
 static void on_before_wait(void *arg)
 {
     struct engine *engine = arg;
+    ironic_turn(engine->ironic);
     wait_queue_run(&engine->waits);
     if (!engine->draining || engine->drained == NULL || engine->in_window > 0 ||
         journal_pending(engine->journal) > 0 || engine->waits.due != NULL)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/audit.h"
 #include "core/callback.h"
 #include "core/engine_state.h"
 
@@ -97,8 +98,7 @@ void engine_finish(struct action *action, enum action_outcome outcome, enum faul
         action->evidence_text = json_dumps(action->evidence, JSON_COMPACT);
     json_decref(action->evidence);
     action->evidence = NULL;
-    log_info("action %s: %s of %s %s: %s", action->id, action->name, node_label(action->node),
-             action_outcome_name(outcome), message);
+    audit_outcome(engine->audit, action);
     if (journal_write(engine->journal, action, ACTION_FINISHED) == 0) {
         callbacks_finished(engine->callbacks, action);
         add_telling(engine, action);

@@ -34,6 +34,8 @@ struct engine {
     struct action *telling, **telling_end; /* finished, not recorded yet; counted */
     struct loop_timer *tell;
     struct callbacks *callbacks;
+    struct audit *audit; /* borrowed; or NULL */
+    struct ironic *ironic; /* or NULL: the configuration is the source of states */
     loop_fn *drained;
     void *drained_arg;
     struct engine_counts counts;
@@ -62,6 +64,12 @@ void engine_record_end(struct engine *engine);
 /* What an action keeps of its request; false when memory is out. */
 bool engine_take_request(struct engine *engine, struct action *action,
                          const struct request *request);
+
+/* A rule more, for a node that engine_find() gave (or, with NULLs, for none in particular); a
+ * refusal is in the audit. */
+struct node_state;
+int engine_check_rule(struct engine *engine, const struct access *access, const struct node *node,
+                      const struct node_state *state, struct fault *fault);
 
 /* The rungs that a probe climbs too. */
 int engine_check_in_flight(const struct engine *engine, const struct node *node,

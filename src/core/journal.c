@@ -24,23 +24,6 @@ struct batch {
     struct fault fault;
 };
 
-/* ---- Ops ---- */
-
-static struct op *ops_add(struct ops *ops)
-{
-    if (ops->count == ops->size) {
-        size_t size = ops->size == 0 ? 64 : ops->size * 2;
-        struct op *grown = reallocarray(ops->ops, size, sizeof *grown);
-        if (grown == NULL)
-            return NULL;
-        ops->ops = grown;
-        ops->size = size;
-    }
-    struct op *op = &ops->ops[ops->count++];
-    memset(op, 0, sizeof *op);
-    return op;
-}
-
 struct op *journal_op(struct journal *journal, enum op_kind kind)
 {
     struct op *op = ops_add(&journal->turn);
@@ -52,73 +35,7 @@ struct op *journal_op(struct journal *journal, enum op_kind kind)
     return op;
 }
 
-static void op_clear(struct op *op)
-{
-    if (op->kind == OP_ACTION)
-        action_unref(op->action.action);
-    if (op->kind == OP_POST) {
-        free(op->post.url);
-        free(op->post.body);
-    }
-}
-
-static void ops_clear(struct ops *ops)
-{
-    for (size_t i = 0; i < ops->count; i++)
-        op_clear(&ops->ops[i]);
-    free(ops->ops);
-    *ops = (struct ops){0};
-}
-
-/* All of `from` to the end of `to`; -1 when memory is out (nothing moved). */
-static int ops_move(struct ops *to, struct ops *from)
-{
-    struct op *grown = reallocarray(to->ops, to->count + from->count, sizeof *grown);
-    if (grown == NULL)
-        return -1;
-    to->ops = grown;
-    to->size = to->count + from->count;
-    memcpy(to->ops + to->count, from->ops, from->count * sizeof *from->ops);
-    to->count = to->size;
-    free(from->ops);
-    *from = (struct ops){0};
-    return 0;
-}
-
-/* Lost, it would leave the database saying less than is true, or a caller uncalled. */
-static bool must_be_written(const struct op *op)
-{
-    return op->kind != OP_OVERRIDE &&
-           (op->kind != OP_ACTION || op->action.state == ACTION_FINISHED);
-}
-
 /* ---- On the thread ---- */
-
-static int op_write(struct journal_db *db, const struct op *op, struct fault *fault)
-{
-    switch (op->kind) {
-    case OP_ACTION:
-        return db_put_action(db, &op->action.row, fault);
-    case OP_FORGET:
-        return db_forget_action(db, op->serial, fault);
-    case OP_OVERRIDE: {
-        struct journal_override_row row =
-            journal_override_row(op->override.uuid, &op->override.value);
-        return db_put_override(db, &row, fault);
-    }
-    case OP_POST: {
-        const struct journal_post *post = &op->post;
-        struct journal_post_row row = {post->serial, post->action_id, post->url,  post->body,
-                                       post->since,  post->next_at,   post->tries};
-        return db_put_post(db, &row, fault);
-    }
-    case OP_POST_LATER:
-        return db_move_post(db, op->post.serial, op->post.tries, op->post.next_at, fault);
-    case OP_POST_REMOVE:
-        return db_remove_post(db, op->post.serial, fault);
-    }
-    return 0;
-}
 
 static void batch_write(void *arg)
 {
@@ -153,9 +70,11 @@ static void batch_succeeded(struct journal *journal, struct batch *batch)
         log_info("the journal can be written again");
     journal->failing = false;
     for (size_t i = 0; i < batch->ops.count; i++) {
-        journal->owed_count -= batch->ops.ops[i].told;
-        if (batch->ops.ops[i].kind == OP_OVERRIDE)
-            journal_apply_override(journal, &batch->ops.ops[i]);
+        struct op *op = &batch->ops.ops[i];
+        journal->owed_count -= op->told && op_holds_up(op);
+        if (op->kind == OP_OVERRIDE)
+            journal_apply_override(journal, op);
+        audit_op_over(journal, op);
     }
     for (size_t i = 0; i < batch->ops.count; i++)
         op_tell(journal, &batch->ops.ops[i], true);
@@ -193,16 +112,20 @@ static void batch_failed(struct journal *journal, struct batch *batch)
             owe_old_override(journal, op);
             continue;
         }
-        struct op *owed = must_be_written(op) ? ops_add(&journal->owed) : NULL;
-        if (owed == NULL)
+        struct op *owed = op_must_be_written(op) ? ops_add(&journal->owed) : NULL;
+        if (owed == NULL) {
+            audit_op_over(journal, op);
             continue;
+        }
         *owed = *op;
         owed->told = true;
-        journal->owed_count += !op->told;
+        journal->owed_count += !op->told && op_holds_up(op);
         if (op->kind == OP_ACTION)
             action_ref(op->action.action);
         if (op->kind == OP_POST) /* the copy has the strings */
             op->post.url = op->post.body = NULL;
+        if (op->kind == OP_AUDIT)
+            op->audit.audit = NULL;
     }
     if (journal->owed.count > 0)
         loop_timer_set(journal->retry, clock_mono_us() + RETRY_US);
@@ -278,6 +201,7 @@ static void on_age(void *arg)
     struct journal *journal = arg;
     history_prune(journal);
     history_forget_lasts(journal);
+    journal_audit_prune(journal);
     loop_timer_set(journal->age, clock_mono_us() + AGE_US);
 }
 
@@ -476,11 +400,15 @@ static int remember(struct journal *journal, struct action *action, enum action_
 
 int journal_write(struct journal *journal, struct action *action, enum action_state state)
 {
+    bool first = action->serial == 0;
     if (remember(journal, action, state) < 0)
         return -1;
     struct op *op = journal_op(journal, OP_ACTION);
-    if (op == NULL)
+    if (op == NULL) {
+        if (first) /* else its key would be found, and whoever repeats it would wait for ever */
+            history_remove(journal, action);
         return -1;
+    }
     op->action.action = action_ref(action);
     op->action.state = state;
     row_of(action, state, &op->action.row);

@@ -60,12 +60,14 @@ struct action *journal_last_nmi(struct journal *journal, const struct node *node
 struct action *journal_last_target(struct journal *journal, const char *target);
 
 /* History, newest first. Calls each(arg, action) for at most limit actions older than the action
- * `marker` (NULL: from the newest) that match node (UUID; NULL: any) and state (ACTION_NEW: any).
- * Returns how many, or -1 when the marker is not known. */
+ * `marker` (NULL: from the newest) that match node (UUID; NULL: any), state (ACTION_NEW: any) and
+ * match(match_arg, action) (NULL: any). Returns how many, or -1 when the marker is not known. */
 struct journal_query {
     const char *node_uuid, *marker;
     enum action_state state;
     size_t limit;
+    bool (*match)(void *arg, const struct action *action);
+    void *match_arg;
 };
 int journal_list(struct journal *journal, const struct journal_query *query, journal_each_fn *each,
                  void *arg);

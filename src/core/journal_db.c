@@ -37,6 +37,14 @@ static const char *const steps[] = {
     "CREATE TABLE outbox (serial INTEGER PRIMARY KEY, action_id TEXT NOT NULL, url TEXT NOT NULL,"
     " body TEXT NOT NULL, since INTEGER NOT NULL, next_at INTEGER NOT NULL, tries INTEGER NOT "
     "NULL);",
+    /* 3. Without an index, which would cost each injection a page at random: searches can wait. */
+    "CREATE TABLE audit ("
+    " serial INTEGER PRIMARY KEY, at INTEGER NOT NULL, user TEXT, user_id TEXT, project_id TEXT,"
+    " roles TEXT, method TEXT, address TEXT, contract TEXT, operation TEXT NOT NULL,"
+    " node_uuid TEXT, node_name TEXT, ident TEXT, decision TEXT NOT NULL, rule TEXT, code TEXT,"
+    " message TEXT, action_id TEXT, administrator INTEGER NOT NULL, repeat INTEGER NOT NULL,"
+    " force INTEGER NOT NULL, suppressed INTEGER NOT NULL, outcome TEXT, outcome_code TEXT,"
+    " finished_at INTEGER);",
 };
 #define VERSION ((int)(sizeof steps / sizeof steps[0]))
 
@@ -208,7 +216,7 @@ static int open_file(struct journal_db *db, const char *dir, struct fault *fault
     if (strcmp(mode, "wal") != 0)
         return fault_set(fault, FAULT_JOURNAL, "%.300s: its file system allows no WAL", db->path);
     return migrate(db, fault) < 0 || know_boot(db, fault) < 0 || know_instance(db, fault) < 0 ||
-                   db_prepare(db, fault) < 0
+                   db_prepare(db, fault) < 0 || db_prepare_audit(db, fault) < 0
                ? -1
                : 0;
 }
@@ -234,6 +242,8 @@ void db_close(struct journal_db *db)
         return;
     for (int i = 0; i < DB_STATEMENTS; i++)
         sqlite3_finalize(db->statements[i]);
+    for (int i = 0; i < DB_AUDIT_STATEMENTS; i++)
+        sqlite3_finalize(db->audit[i]);
     sqlite3_close(db->sqlite);
     if (db->lock_fd >= 0)
         close(db->lock_fd);
@@ -246,6 +256,20 @@ void db_close(struct journal_db *db)
 const char *db_instance(const struct journal_db *db)
 {
     return db->instance;
+}
+
+const char *db_path(const struct journal_db *db)
+{
+    return db->path;
+}
+
+int db_audit_serial(struct journal_db *db, uint64_t *ret_serial, struct fault *fault)
+{
+    int64_t serial = ask_number(db, "SELECT max(serial) FROM audit", -1);
+    if (serial < 0) /* from 0 on, what is there would be written over */
+        return db_fault(db, "reading", fault);
+    *ret_serial = (uint64_t)serial;
+    return 0;
 }
 
 /* ---- Reading ---- */

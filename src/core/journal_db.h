@@ -5,9 +5,11 @@
 #define NMID_CORE_JOURNAL_DB_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "base/fault.h"
 #include "base/uuid.h"
+#include "core/journal_audit.h"
 
 struct journal_db;
 
@@ -43,8 +45,10 @@ struct journal_post_row {
 struct journal_db *db_open(const char *dir, struct fault *fault);
 void db_close(struct journal_db *db); /* NULL-safe */
 
-/* The database's UUID. */
+/* The database's UUID, its file's name, and the last serial of its audit. */
 const char *db_instance(const struct journal_db *db);
+const char *db_path(const struct journal_db *db);
+int db_audit_serial(struct journal_db *db, uint64_t *ret_serial, struct fault *fault);
 
 /* Calls for every row, actions in the order of their serials. -1 with FAULT_JOURNAL. */
 struct journal_reader {
@@ -54,6 +58,12 @@ struct journal_reader {
 };
 int db_read(struct journal_db *db, const struct journal_reader *reader, void *arg,
             struct fault *fault);
+
+/* The records of the audit that wait for an outcome; calls each with the action's id. Slow: looks at
+ * all of them. */
+typedef void db_open_audit_fn(void *arg, const char *action_id, uint64_t serial);
+int db_read_open_audits(struct journal_db *db, db_open_audit_fn *each, void *arg,
+                        struct fault *fault);
 
 /* One transaction: db_begin(), any of the others, db_commit(). After a -1 of any of them nothing of
  * it is in the database; the fault (FAULT_JOURNAL) says why. */
@@ -66,6 +76,13 @@ int db_put_post(struct journal_db *db, const struct journal_post_row *row, struc
 int db_move_post(struct journal_db *db, uint64_t serial, unsigned tries, int64_t next_at,
                  struct fault *fault);
 int db_remove_post(struct journal_db *db, uint64_t serial, struct fault *fault);
+int db_put_audit(struct journal_db *db, const struct journal_audit_row *row, struct fault *fault);
+int db_put_outcome(struct journal_db *db, const struct journal_audit_outcome *outcome,
+                   struct fault *fault);
+/* Removes, of the oldest records, those up to this serial and those from before; *ret_more when
+ * there may be more of them. */
+int db_prune_audit(struct journal_db *db, uint64_t upto, int64_t before, bool *ret_more,
+                   struct fault *fault);
 int db_commit(struct journal_db *db, struct fault *fault);
 void db_rollback(struct journal_db *db);
 

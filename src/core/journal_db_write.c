@@ -57,17 +57,23 @@ int db_fault(const struct journal_db *db, const char *what, struct fault *fault)
 
 /* ---- Statements ---- */
 
-int db_prepare(struct journal_db *db, struct fault *fault)
+int db_prepare_all(struct journal_db *db, const char *const *all, size_t count,
+                   sqlite3_stmt **ret_statements, struct fault *fault)
 {
-    for (int i = 0; i < DB_STATEMENTS; i++) {
-        if (sqlite3_prepare_v3(db->sqlite, texts[i], -1, SQLITE_PREPARE_PERSISTENT,
-                               &db->statements[i], NULL) != SQLITE_OK)
+    for (size_t i = 0; i < count; i++) {
+        if (sqlite3_prepare_v3(db->sqlite, all[i], -1, SQLITE_PREPARE_PERSISTENT,
+                               &ret_statements[i], NULL) != SQLITE_OK)
             return db_fault(db, "opening", fault);
     }
     return 0;
 }
 
-static void bind_text(sqlite3_stmt *s, int i, const char *text)
+int db_prepare(struct journal_db *db, struct fault *fault)
+{
+    return db_prepare_all(db, texts, DB_STATEMENTS, db->statements, fault);
+}
+
+void db_bind_text(sqlite3_stmt *s, int i, const char *text)
 {
     if (text == NULL)
         sqlite3_bind_null(s, i);
@@ -75,9 +81,7 @@ static void bind_text(sqlite3_stmt *s, int i, const char *text)
         sqlite3_bind_text(s, i, text, -1, SQLITE_STATIC);
 }
 
-/* Runs a bound statement to its end. A failed bind shows up here too: what it should have bound is
- * NULL, and the columns that matter are NOT NULL. */
-static int finish(struct journal_db *db, sqlite3_stmt *s, struct fault *fault)
+int db_finish(struct journal_db *db, sqlite3_stmt *s, struct fault *fault)
 {
     int code = sqlite3_step(s);
     int result = code == SQLITE_DONE ? 0 : db_fault(db, "writing", fault);
@@ -99,12 +103,12 @@ static int check_place(struct journal_db *db, struct fault *fault)
 
 int db_begin(struct journal_db *db, struct fault *fault)
 {
-    return check_place(db, fault) < 0 ? -1 : finish(db, db->statements[BEGIN], fault);
+    return check_place(db, fault) < 0 ? -1 : db_finish(db, db->statements[BEGIN], fault);
 }
 
 int db_commit(struct journal_db *db, struct fault *fault)
 {
-    return finish(db, db->statements[COMMIT], fault);
+    return db_finish(db, db->statements[COMMIT], fault);
 }
 
 void db_rollback(struct journal_db *db)
@@ -124,20 +128,20 @@ int db_put_action(struct journal_db *db, const struct journal_row *row, struct f
                                   row->code,      row->message,     row->evidence};
     sqlite3_bind_int64(s, i++, (int64_t)row->serial);
     for (size_t k = 0; k < sizeof first / sizeof first[0]; k++)
-        bind_text(s, i++, first[k]);
+        db_bind_text(s, i++, first[k]);
     sqlite3_bind_int(s, i++, row->force);
     sqlite3_bind_int(s, i++, row->refusal);
     for (size_t k = 0; k < sizeof second / sizeof second[0]; k++)
-        bind_text(s, i++, second[k]);
+        db_bind_text(s, i++, second[k]);
     sqlite3_bind_int64(s, i++, row->sends);
     sqlite3_bind_int64(s, i++, row->created_at);
     sqlite3_bind_int64(s, i++, row->sent_at);
     sqlite3_bind_int64(s, i++, row->finished_at);
     sqlite3_bind_int64(s, i++, (int64_t)row->finish_serial);
     sqlite3_bind_int64(s, i++, row->finished_mono);
-    bind_text(s, i++, row->callback_url);
+    db_bind_text(s, i++, row->callback_url);
     sqlite3_bind_int64(s, i, db->boot);
-    if (finish(db, s, fault) < 0)
+    if (db_finish(db, s, fault) < 0)
         return -1;
     if (sqlite3_changes(db->sqlite) == 0) /* somebody else's row has this serial */
         return fault_set(fault, FAULT_JOURNAL, "%.200s is written by another program too",
@@ -149,7 +153,7 @@ int db_forget_action(struct journal_db *db, uint64_t serial, struct fault *fault
 {
     sqlite3_stmt *s = db->statements[FORGET_ACTION];
     sqlite3_bind_int64(s, 1, (int64_t)serial);
-    return finish(db, s, fault);
+    return db_finish(db, s, fault);
 }
 
 int db_put_override(struct journal_db *db, const struct journal_override_row *row,
@@ -157,25 +161,25 @@ int db_put_override(struct journal_db *db, const struct journal_override_row *ro
 {
     bool nothing = row->locked < 0 && row->status == NULL;
     sqlite3_stmt *s = db->statements[nothing ? REMOVE_OVERRIDE : PUT_OVERRIDE];
-    bind_text(s, 1, row->node_uuid);
+    db_bind_text(s, 1, row->node_uuid);
     if (!nothing && row->locked >= 0)
         sqlite3_bind_int(s, 2, row->locked);
     if (!nothing)
-        bind_text(s, 3, row->status);
-    return finish(db, s, fault);
+        db_bind_text(s, 3, row->status);
+    return db_finish(db, s, fault);
 }
 
 int db_put_post(struct journal_db *db, const struct journal_post_row *row, struct fault *fault)
 {
     sqlite3_stmt *s = db->statements[PUT_POST];
     sqlite3_bind_int64(s, 1, (int64_t)row->serial);
-    bind_text(s, 2, row->action_id);
-    bind_text(s, 3, row->url);
-    bind_text(s, 4, row->body);
+    db_bind_text(s, 2, row->action_id);
+    db_bind_text(s, 3, row->url);
+    db_bind_text(s, 4, row->body);
     sqlite3_bind_int64(s, 5, row->since);
     sqlite3_bind_int64(s, 6, row->next_at);
     sqlite3_bind_int64(s, 7, row->tries);
-    return finish(db, s, fault);
+    return db_finish(db, s, fault);
 }
 
 int db_move_post(struct journal_db *db, uint64_t serial, unsigned tries, int64_t next_at,
@@ -185,12 +189,12 @@ int db_move_post(struct journal_db *db, uint64_t serial, unsigned tries, int64_t
     sqlite3_bind_int64(s, 1, tries);
     sqlite3_bind_int64(s, 2, next_at);
     sqlite3_bind_int64(s, 3, (int64_t)serial);
-    return finish(db, s, fault);
+    return db_finish(db, s, fault);
 }
 
 int db_remove_post(struct journal_db *db, uint64_t serial, struct fault *fault)
 {
     sqlite3_stmt *s = db->statements[REMOVE_POST];
     sqlite3_bind_int64(s, 1, (int64_t)serial);
-    return finish(db, s, fault);
+    return db_finish(db, s, fault);
 }

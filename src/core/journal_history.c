@@ -135,7 +135,7 @@ int history_add(struct journal *journal, struct action *action)
     return 0;
 }
 
-static void history_remove(struct journal *journal, struct action *action)
+void history_remove(struct journal *journal, struct action *action)
 {
     struct history *history = history_of(journal, action);
     *(action->newer != NULL ? &action->newer->older : &history->newest) = action->older;
@@ -203,7 +203,9 @@ static bool query_matches(const struct journal_query *query, const struct action
 {
     if (query->node_uuid != NULL && strcmp(query->node_uuid, action->node->uuid) != 0)
         return false;
-    return query->state == ACTION_NEW || query->state == action->state;
+    if (query->state != ACTION_NEW && query->state != action->state)
+        return false;
+    return query->match == NULL || query->match(query->match_arg, action);
 }
 
 int journal_list(struct journal *journal, const struct journal_query *query, journal_each_fn *each,

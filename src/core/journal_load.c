@@ -93,7 +93,8 @@ static int load_action(void *arg, const struct journal_row *row)
 {
     struct load *load = arg;
     struct journal *journal = load->journal;
-    const struct principal caller = {row->user, row->project_id, row->address, false};
+    const struct principal caller = {
+        .user = row->user, .project_id = row->project_id, .address = row->address};
     struct node *node = load_node(load, row);
     struct action *action =
         node == NULL ? NULL : action_new(node, row->name, row->contract, &caller);
@@ -167,6 +168,24 @@ static int load_post(void *arg, const struct journal_post_row *row)
     return copy(row->url, &post->url) && copy(row->body, &post->body) ? 0 : -1;
 }
 
+static void load_open_audit(void *arg, const char *action_id, uint64_t serial)
+{
+    struct action *action = action_id == NULL ? NULL : journal_find(arg, action_id);
+    if (action != NULL)
+        action->audit_serial = serial;
+}
+
+/* Whose outcome is to be told now needs the number of its record. */
+static int load_audit(struct journal *journal, struct fault *fault)
+{
+    const struct action *action = journal->histories[ACCEPTED_ONES].newest;
+    if (db_audit_serial(journal->db, &journal->audit_serial, fault) < 0)
+        return -1;
+    while (action != NULL && action->state == ACTION_FINISHED)
+        action = action->older;
+    return action == NULL ? 0 : db_read_open_audits(journal->db, load_open_audit, journal, fault);
+}
+
 int journal_load(struct journal *journal, struct fault *fault)
 {
     static const struct journal_reader reader = {load_action, load_override, load_post};
@@ -178,6 +197,8 @@ int journal_load(struct journal *journal, struct fault *fault)
     for (struct node *node; (node = map_next(load.nodes, &position)) != NULL;)
         node_unref(node);
     map_free(load.nodes);
+    if (result == 0)
+        result = load_audit(journal, fault);
     if (result == 0) {
         history_prune(journal);
         history_forget_lasts(journal);

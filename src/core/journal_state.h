@@ -4,37 +4,8 @@
 #define NMID_CORE_JOURNAL_STATE_H
 
 #include "base/map.h"
-#include "core/journal_db.h"
-#include "core/journal_more.h"
+#include "core/journal_ops.h"
 #include "loop/pool.h"
-
-/* One thing to write. It owns or counts what its row points to. */
-enum op_kind { OP_ACTION, OP_FORGET, OP_OVERRIDE, OP_POST, OP_POST_LATER, OP_POST_REMOVE };
-
-struct op {
-    enum op_kind kind;
-    bool told; /* its failure has been told, and it is tried again */
-    union {
-        struct {
-            struct action *action; /* counted */
-            enum action_state state;
-            struct journal_row row;
-        } action;
-        struct {
-            char uuid[UUID_TEXT];
-            struct journal_override value;
-            journal_override_fn *done;
-            void *arg;
-        } override;
-        struct journal_post post; /* strings owned */
-        uint64_t serial;
-    };
-};
-
-struct ops {
-    struct op *ops;
-    size_t count, size;
-};
 
 /* Actions in the order of their serials, from the newest by `older`. */
 struct history {
@@ -75,6 +46,12 @@ struct journal {
     size_t pending, owed_count;
     struct loop_timer *retry, *age;
     bool retry_due, failing;
+
+    /* The audit. */
+    uint64_t audit_serial;             /* the last one given */
+    unsigned audit_records, audit_days; /* kept; records 0: not configured yet */
+    size_t audit_waiting;              /* records to be written that may be forgotten */
+
     struct fault fault; /* why the last transaction failed */
 };
 
@@ -82,6 +59,9 @@ struct journal {
 
 /* Into the history at its newest end, and into the maps; -1 when memory is out. */
 int history_add(struct journal *journal, struct action *action);
+
+/* Out of it again, and out of the maps unless it is somebody's last. */
+void history_remove(struct journal *journal, struct action *action);
 
 /* For the hold-off: remembers a finished action that was or may have been delivered. */
 int history_remember_nmi(struct journal *journal, struct action *action);
@@ -97,6 +77,10 @@ void history_free(struct journal *journal);
 
 /* Room for one more op of this turn, zeroed; NULL when memory is out. */
 struct op *journal_op(struct journal *journal, enum op_kind kind);
+
+/* ---- journal_audit.c ---- */
+
+void journal_audit_prune(struct journal *journal);
 
 /* ---- journal_more.c ---- */
 

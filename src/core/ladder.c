@@ -8,10 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
-#include "base/log.h"
+#include "core/audit.h"
 #include "core/engine_state.h"
-#include "core/journal_more.h"
-#include "core/policy.h"
+#include "core/node_state.h"
 
 static struct occupation *occupation_of(const struct engine *engine, const struct node *node)
 {
@@ -21,23 +20,13 @@ static struct occupation *occupation_of(const struct engine *engine, const struc
     return occupation;
 }
 
-struct node *engine_find(struct engine *engine, const char *ident, const struct principal *caller,
-                         struct fault *fault)
-{
-    struct node *node = node_table_find(engine->conf->nodes, ident);
-    if (node == NULL || !policy_sees(caller, node)) {
-        fault_set(fault, FAULT_NODE_NOT_FOUND, "no node %.80s", ident);
-        return NULL;
-    }
-    return node;
-}
-
 /* Scope of an Idempotency-Key: caller, node and key, each with its length before it, so that no two
  * scopes run together, whatever is in a name. */
 static char *key_scope(const struct request *request, const struct node *node)
 {
     char *scope = NULL;
-    const char *user = request->caller->user ? request->caller->user : "";
+    const char *name = request->caller->user ? request->caller->user : "";
+    const char *user = request->caller->user_id ? request->caller->user_id : name;
     const char *project = request->caller->project_id ? request->caller->project_id : "";
     if (asprintf(&scope, "%zu:%s,%zu:%s,%s,%s", strlen(user), user, strlen(project), project,
                  node->uuid, request->idempotency_key) < 0)
@@ -64,38 +53,17 @@ static int find_repeat(struct engine *engine, const struct request *request, con
     return 1;
 }
 
-static int check_force(const struct request *request, struct fault *fault)
+static int check_status(const struct request *request, const struct node *node,
+                        const struct node_state *state, struct fault *fault)
 {
-    if (!request->force || request->caller->administrator)
+    if (request->force || (request->statuses & NODE_STATUS_BIT(state->status)) != 0)
         return 0;
-    return fault_set(fault, FAULT_FORBIDDEN, "force is for administrators only");
-}
-
-/* What was set at run time wins over the file, also over a reloaded one. */
-bool engine_locked(const struct engine *engine, const struct node *node)
-{
-    const struct journal_override *override = journal_override(engine->journal, node->uuid);
-    return override != NULL && override->has_lock ? override->locked : node->locked;
-}
-
-enum node_status engine_status(const struct engine *engine, const struct node *node)
-{
-    const struct journal_override *override = journal_override(engine->journal, node->uuid);
-    return override != NULL && override->has_status ? override->status : node->status;
-}
-
-static int check_status(const struct engine *engine, const struct request *request,
-                        const struct node *node, struct fault *fault)
-{
-    enum node_status status = engine_status(engine, node);
-    if (request->force || (request->statuses & NODE_STATUS_BIT(status)) != 0)
-        return 0;
-    char state[32];
-    snprintf(state, sizeof state, "%s", node_status_name(status));
-    for (char *p = state; *p != '\0'; p++)
+    char text[32];
+    snprintf(text, sizeof text, "%s", node_status_name(state->status));
+    for (char *p = text; *p != '\0'; p++)
         *p = (char)tolower((unsigned char)*p);
     return fault_set(fault, FAULT_STATUS, "Cannot '%s' instance %s while it is in vm_state %s",
-                     request->name, node->uuid, state);
+                     request->name, node->uuid, text);
 }
 
 static int check_driver(const struct node *node, struct fault *fault)
@@ -117,9 +85,23 @@ int engine_check_in_flight(const struct engine *engine, const struct node *node,
         return fault_set(fault, FAULT_IN_FLIGHT, "a probe of %s is under way; try again",
                          node_label(node));
     memcpy(fault->action_id, occupation->action->id, sizeof occupation->action->id);
+    /* After a reload the BMC's action may be of another node, which the caller may not know. */
+    bool same = strcmp(occupation->node->uuid, node->uuid) == 0;
     return fault_set(fault, FAULT_IN_FLIGHT,
                      "an NMI for %s is already under way (action %s); nothing more was sent",
-                     node_label(occupation->node), occupation->action->id);
+                     same ? node_label(node) : "another node of the same BMC",
+                     occupation->action->id);
+}
+
+/* Somebody else works on the machine, and a panic would come in the middle of it. */
+static int check_reservation(const struct node *node, const struct node_state *state,
+                             struct fault *fault)
+{
+    if (state->reservation == NULL)
+        return 0;
+    return fault_set(fault, FAULT_IN_FLIGHT,
+                     "node %s is reserved by %.100s at Ironic; nothing was sent", node_label(node),
+                     state->reservation);
 }
 
 static int check_hold_off(const struct engine *engine, const struct node *node,
@@ -187,12 +169,94 @@ bool engine_take_request(struct engine *engine, struct action *action,
            (request->callback_url == NULL || action->callback_url != NULL);
 }
 
+/* One climb: what was found on the way. */
+struct climb {
+    struct node *node;
+    struct node_state state;
+    const char *rung; /* for the audit: what decided */
+};
+
+/* Who may: the node, and the rules. Nothing that depends on the node comes before. */
+static int climb_policy(struct engine *engine, const struct request *request, struct climb *climb,
+                        struct fault *fault)
+{
+    struct access access = {request->node_ident, request->caller, POLICY_INJECT_NMI, request->name,
+                            request->contract};
+    climb->node = engine_find(engine, &access, &climb->state, fault);
+    if (climb->node == NULL || !request->force)
+        return climb->node == NULL ? -1 : 0;
+    access.rule = POLICY_FORCE;
+    return engine_check_rule(engine, &access, climb->node, &climb->state, fault);
+}
+
+/* The node's condition and nmid's own. */
+static int climb_rest(struct engine *engine, const struct request *request, struct climb *climb,
+                      struct fault *fault)
+{
+    const struct node *node = climb->node;
+    climb->rung = "lock";
+    if (policy_check_lock(request->caller, node, climb->state.locked, fault) < 0)
+        return -1;
+    climb->rung = "status";
+    if (check_status(request, node, &climb->state, fault) < 0)
+        return -1;
+    climb->rung = "driver";
+    if (check_driver(node, fault) < 0)
+        return -1;
+    climb->rung = "in-flight";
+    if (check_reservation(node, &climb->state, fault) < 0 ||
+        engine_check_in_flight(engine, node, fault) < 0)
+        return -1;
+    climb->rung = "hold-off";
+    if (check_hold_off(engine, node, journal_last_nmi(engine->journal, node), request->force,
+                       fault) < 0)
+        return -1;
+    climb->rung = "daemon";
+    return engine_check_daemon(engine, fault) < 0 || check_queue(engine, fault) < 0 ? -1 : 0;
+}
+
+static int record_decision(struct engine *engine, const struct request *request,
+                           const struct climb *climb, struct action *action, bool repeat,
+                           const struct fault *fault)
+{
+    char rule[POLICY_RULE_TEXT];
+    bool allowed = fault == NULL;
+    policy_rule_text(&engine->conf->policy, request->force ? POLICY_FORCE : POLICY_INJECT_NMI,
+                     rule);
+    const char *earlier = fault != NULL && fault->action_id[0] != '\0' ? fault->action_id : NULL;
+    struct audit_record record = {
+        .caller = request->caller,
+        .contract = request->contract,
+        .operation = request->name,
+        .node_uuid = climb->node->uuid,
+        .node_name = climb->node->name,
+        .ident = request->node_ident,
+        .rule = allowed ? rule : climb->rung,
+        .action_id = action != NULL ? action->id : earlier,
+        .ret_serial = action != NULL && !repeat ? &action->audit_serial : NULL,
+        .allowed = allowed,
+        .repeat = repeat,
+        .force = request->force,
+        .code = allowed ? FAULT_NONE : fault->code,
+        .message = allowed ? NULL : fault->message,
+    };
+    return audit_record(engine->audit, &record);
+}
+
+static int refuse(struct engine *engine, const struct request *request, const struct climb *climb,
+                  const struct fault *fault)
+{
+    record_decision(engine, request, climb, NULL, false, fault);
+    return -1;
+}
+
 /* The last rung: an action that the journal knows, and that waits for the window. Takes over scope.
  */
 static struct action *accept_action(struct engine *engine, const struct request *request,
-                                    struct node *node, char *scope, struct fault *fault)
+                                    const struct climb *climb, char *scope, struct fault *fault)
 {
-    struct action *action = action_new(node, request->name, request->contract, request->caller);
+    struct action *action =
+        action_new(climb->node, request->name, request->contract, request->caller);
     if (action == NULL) {
         free(scope);
         fault_set(fault, FAULT_MEMORY, "out of memory");
@@ -200,61 +264,71 @@ static struct action *accept_action(struct engine *engine, const struct request 
     }
     action->key_scope = scope;
     if (!engine_take_request(engine, action, request) ||
-        engine_occupy(engine, node, action) == NULL) {
-        fault_set(fault, FAULT_MEMORY, "out of memory");
+        engine_occupy(engine, climb->node, action) == NULL) {
+        fault_set(fault, FAULT_MEMORY, "out of memory; nothing was sent");
+        action_unref(action);
+        return NULL;
+    }
+    /* Before the action: what is recorded may then not happen, but nothing happens unrecorded. */
+    if (record_decision(engine, request, climb, action, false, NULL) < 0) {
+        fault_set(fault, FAULT_MEMORY, "out of memory; nothing was sent");
+        engine_vacate(engine, climb->node);
         action_unref(action);
         return NULL;
     }
     action->state = ACTION_ACCEPTED;
     if (journal_write(engine->journal, action, ACTION_ACCEPTED) < 0) {
         fault_set(fault, FAULT_JOURNAL, "the action could not be recorded; nothing was sent");
-        engine_vacate(engine, node);
+        engine_vacate(engine, climb->node);
         action_unref(action);
         return NULL;
     }
     return action; /* the journal holds it from here on; this reference goes to the caller */
 }
 
+/* Every rung is passed. Takes over scope. */
+static struct action *allow(struct engine *engine, const struct request *request,
+                            struct climb *climb, char *scope, struct fault *fault)
+{
+    struct action *action = accept_action(engine, request, climb, scope, fault);
+    if (action == NULL) {
+        climb->rung = "daemon";
+        refuse(engine, request, climb, fault);
+        return NULL;
+    }
+    engine_enqueue(engine, action);
+    return action;
+}
+
 int engine_submit(struct engine *engine, const struct request *request, struct action **ret_action,
                   bool *ret_repeat, struct fault *fault)
 {
     struct fault local = {0};
+    struct climb climb = {.rung = "key"};
     if (fault == NULL)
         fault = &local;
-    struct node *node = engine_find(engine, request->node_ident, request->caller, fault);
-    if (node == NULL || check_force(request, fault) < 0)
+    if (climb_policy(engine, request, &climb, fault) < 0)
         return -1;
 
     char *scope = NULL;
-    if (request->idempotency_key != NULL && (scope = key_scope(request, node)) == NULL)
-        return fault_set(fault, FAULT_MEMORY, "out of memory");
+    if (request->idempotency_key != NULL && (scope = key_scope(request, climb.node)) == NULL) {
+        fault_set(fault, FAULT_MEMORY, "out of memory; nothing was sent");
+        return refuse(engine, request, &climb, fault);
+    }
     int repeat = find_repeat(engine, request, scope, ret_action, fault);
-    if (repeat != 0) {
+    if (repeat > 0) {
         free(scope);
-        if (repeat < 0)
-            return -1;
+        record_decision(engine, request, &climb, *ret_action, true, NULL);
         *ret_repeat = true;
         return 0;
     }
-    if (policy_check_lock(request->caller, node, engine_locked(engine, node), fault) < 0 ||
-        check_status(engine, request, node, fault) < 0 || check_driver(node, fault) < 0 ||
-        engine_check_in_flight(engine, node, fault) < 0 ||
-        check_hold_off(engine, node, journal_last_nmi(engine->journal, node), request->force,
-                       fault) < 0 ||
-        engine_check_daemon(engine, fault) < 0 || check_queue(engine, fault) < 0) {
-        log_info("%s of %s refused (%s, user %s from %s): %s", request->name, node_label(node),
-                 request->contract, request->caller->user ? request->caller->user : "-",
-                 request->caller->address ? request->caller->address : "-", fault->message);
+    if (repeat < 0 || climb_rest(engine, request, &climb, fault) < 0) {
         free(scope);
-        return -1;
+        return refuse(engine, request, &climb, fault);
     }
-    struct action *action = accept_action(engine, request, node, scope, fault);
+    struct action *action = allow(engine, request, &climb, scope, fault);
     if (action == NULL)
         return -1;
-    log_info("action %s: %s of %s accepted (%s, user %s from %s%s)", action->id, action->name,
-             node_label(node), action->contract, action->user ? action->user : "-",
-             action->address ? action->address : "-", action->force ? ", FORCED" : "");
-    engine_enqueue(engine, action);
     *ret_action = action;
     *ret_repeat = false;
     action_unref(action);

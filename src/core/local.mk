@@ -7,6 +7,8 @@ libnmid_a_SOURCES += \
 	src/core/engine.c src/core/engine.h src/core/engine_state.h \
 	src/core/engine_record.c \
 	src/core/journal.c src/core/journal.h src/core/journal_more.h src/core/journal_state.h \
+	src/core/journal_audit.c src/core/journal_audit.h src/core/journal_db_audit.c \
+	src/core/journal_ops.c src/core/journal_ops.h \
 	src/core/journal_history.c src/core/journal_load.c src/core/journal_more.c \
 	src/core/journal_db.c src/core/journal_db.h src/core/journal_db_state.h \
 	src/core/journal_db_write.c \
@@ -25,4 +27,28 @@ libnmid_a_SOURCES += \
 	src/core/conf_text.c \
 	src/core/info.c src/core/info.h src/core/info_parts.h \
 	src/core/node.c src/core/node.h
-libnmid_a_SOURCES += src/core/auth.c src/core/auth.h
+libnmid_a_SOURCES += \
+	src/core/access.c \
+	src/core/audit.c src/core/audit.h src/core/audit_read.c src/core/audit_state.h \
+	src/core/auth.c src/core/auth.h src/core/auth_state.h \
+	src/core/auth_basic.c \
+	src/core/auth_keystone.c \
+	src/core/keystone.c src/core/keystone.h \
+	src/core/keystone_login.c \
+	src/core/keystone_parse.c src/core/keystone_parse.h \
+	src/core/trouble.c src/core/trouble.h \
+	src/core/verdicts.c src/core/verdicts.h \
+	src/core/auth_local.c \
+	src/core/conf_auth.c src/core/conf_auth.h \
+	src/core/conf_copy.c \
+	src/core/conf_ironic.c \
+	src/core/conf_keystone.c \
+	src/core/conf_policy.c \
+	src/core/conf_secret.c \
+	src/core/htpasswd.c src/core/htpasswd.h \
+	src/core/htpasswd_file.c \
+	src/core/ironic.c src/core/ironic.h src/core/ironic_state.h \
+	src/core/ironic_ask.c src/core/ironic_known.c \
+	src/core/ironic_parse.c src/core/ironic_parse.h \
+	src/core/node_state.c src/core/node_state.h \
+	src/core/principal.c src/core/principal.h

@@ -195,6 +195,12 @@ struct node *node_table_find(const struct node_table *table, const char *ident)
     return map_get(table->idents, uuid);
 }
 
+bool node_answers_to(const struct node *node, const char *ident)
+{
+    return strcasecmp(node->uuid, ident) == 0 ||
+           (node->name != NULL && strcmp(node->name, ident) == 0);
+}
+
 size_t node_table_count(const struct node_table *table)
 {
     return table->count;

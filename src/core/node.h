@@ -73,6 +73,9 @@ int node_table_add(struct node_table *table, struct node *node, const struct nod
 /* Finds by UUID (any case), instance UUID or name, in constant time; borrowed, or NULL. */
 struct node *node_table_find(const struct node_table *table, const char *ident);
 
+/* True when ident is its UUID (any case) or its name, and not only its instance's UUID. */
+bool node_answers_to(const struct node *node, const char *ident);
+
 /* Nodes in the order of the configuration. */
 size_t node_table_count(const struct node_table *table);
 struct node *node_table_at(const struct node_table *table, size_t i);

@@ -1,14 +1,101 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "core/policy.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
-bool policy_sees(const struct principal *caller, const struct node *node)
+static const struct {
+    const char *name;
+    enum role role; /* what an owner needs */
+} rules[POLICY_RULES] = {
+    [POLICY_INJECT_NMI] = {"inject_nmi", ROLE_MEMBER},
+    [POLICY_FORCE] = {"force", ROLE_MEMBER},
+    [POLICY_PROBE] = {"probe", ROLE_MEMBER},
+    [POLICY_READ] = {"read", ROLE_READER},
+    [POLICY_LOCK] = {"lock", ROLE_MEMBER},
+    [POLICY_AUDIT] = {"audit", ROLE_READER},
+    [POLICY_METRICS] = {"metrics", ROLE_READER},
+};
+
+static const char *const checks[] = {
+    [POLICY_ADMIN] = "admin",
+    [POLICY_OWNER] = "owner",
+    [POLICY_ADMIN_OR_OWNER] = "admin_or_owner",
+};
+
+/* As oslo.policy compares the names of roles: whatever their case. */
+static bool is_named(const struct conf_names *names, const char *name)
 {
-    if (caller->administrator)
+    for (size_t i = 0; i < names->count; i++) {
+        if (strcasecmp(names->names[i], name) == 0)
+            return true;
+    }
+    return false;
+}
+
+void policy_assign(const struct conf_policy *policy, const char *const *role_names, size_t count,
+                   struct principal *principal)
+{
+    unsigned roles = 0;
+    for (size_t i = 0; i < count; i++) {
+        for (unsigned role = 0; role < ROLES; role++) {
+            if (is_named(&policy->roles[role], role_names[i]))
+                roles |= ROLE_BIT(role);
+        }
+    }
+    if (roles & ROLE_BIT(ROLE_ADMIN))
+        roles |= ROLE_BIT(ROLE_MEMBER);
+    if (roles & ROLE_BIT(ROLE_MEMBER))
+        roles |= ROLE_BIT(ROLE_READER);
+    principal->roles = roles;
+    principal->administrator =
+        (roles & ROLE_BIT(ROLE_ADMIN)) && (principal->system || !policy->system_admin_only);
+}
+
+bool policy_owns(const struct principal *caller, const struct owners *owners)
+{
+    if (caller->system)
         return true;
-    return caller->project_id != NULL && node->project_id != NULL &&
-           strcmp(caller->project_id, node->project_id) == 0;
+    if (caller->project_id == NULL || caller->project_id[0] == '\0')
+        return false;
+    for (size_t i = 0; i < OWNERS; i++) {
+        if (owners->project_ids[i] != NULL &&
+            strcmp(caller->project_id, owners->project_ids[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool policy_sees(const struct principal *caller, const struct owners *owners)
+{
+    return caller->administrator || policy_owns(caller, owners);
+}
+
+int policy_check(const struct conf_policy *policy, enum policy_rule rule,
+                 const struct principal *caller, const struct owners *owners, struct fault *fault)
+{
+    enum policy_check check = policy->checks[rule];
+    bool as_owner = (caller->roles & ROLE_BIT(rules[rule].role)) != 0 &&
+                    (owners == NULL || policy_owns(caller, owners));
+    if ((check != POLICY_OWNER && caller->administrator) || (check != POLICY_ADMIN && as_owner))
+        return 0;
+    return fault_set(fault, FAULT_FORBIDDEN, "Policy doesn't allow %s to be performed (%s).",
+                     rules[rule].name,
+                     check == POLICY_ADMIN ? "it is for administrators"
+                                           : "it takes the role member, reader to read");
+}
+
+const char *policy_rule_name(enum policy_rule rule)
+{
+    return rules[rule].name;
+}
+
+const char *policy_rule_text(const struct conf_policy *policy, enum policy_rule rule,
+                             char text[POLICY_RULE_TEXT])
+{
+    snprintf(text, POLICY_RULE_TEXT, "%s:%s", rules[rule].name, checks[policy->checks[rule]]);
+    return text;
 }
 
 int policy_check_lock(const struct principal *caller, const struct node *node, bool locked,

@@ -8,10 +8,13 @@
 #include "http/exchange_state.h"
 
 /* The contract with the longest prefix above this path words its errors. */
-static const struct mount *mount_of(const struct http_server *server, const char *path)
+static const struct mount *mount_of(const struct http_exchange *exchange)
 {
     const struct mount *best = NULL;
-    for (const struct mount *mount = server->mounts; mount != NULL; mount = mount->next) {
+    char path[256];
+    snprintf(path, sizeof path, "%s", exchange->target);
+    path[strcspn(path, "?")] = '\0';
+    for (const struct mount *mount = exchange->server->mounts; mount != NULL; mount = mount->next) {
         const char *prefix = mount->contract->prefix;
         if (route_below(prefix, path) &&
             (best == NULL || strlen(prefix) > strlen(best->contract->prefix)))
@@ -22,47 +25,44 @@ static const struct mount *mount_of(const struct http_server *server, const char
 
 void exchange_refuse(struct http_exchange *exchange, unsigned status, const struct fault *fault)
 {
-    char path[256];
-    snprintf(path, sizeof path, "%s", exchange->target);
-    path[strcspn(path, "?")] = '\0';
-    const struct mount *mount = mount_of(exchange->server, path);
+    const struct mount *mount = mount_of(exchange);
     if (mount != NULL)
         mount->contract->error(mount->self, exchange, status, fault);
     else
-        http_answer(exchange, status,
+        http_answer(exchange, status != 0 ? status : (unsigned)fault_row(fault->code)->agent,
                     json_pack("{s:{s:s, s:s}}", "error", "code", fault_name(fault->code), "message",
                               fault->message));
 }
 
-struct lookup {
-    const struct mount *mount;
-    const struct http_route *route; /* NULL: not found */
-    char allow[64];                 /* the methods of routes whose path fits */
-};
-
-static void allow_add(struct lookup *lookup, const char *method)
+const char *exchange_contract(const struct http_exchange *exchange)
 {
-    size_t len = strlen(lookup->allow);
-    if (strstr(lookup->allow, method) != NULL)
+    const struct mount *mount = mount_of(exchange);
+    return mount != NULL ? mount->contract->name : NULL;
+}
+
+static void allow_add(struct http_exchange *exchange, const char *method)
+{
+    char *allow = exchange->allow;
+    size_t len = strlen(allow);
+    if (strstr(allow, method) != NULL)
         return;
-    snprintf(lookup->allow + len, sizeof lookup->allow - len, "%s%s%s", len > 0 ? ", " : "", method,
+    snprintf(allow + len, sizeof exchange->allow - len, "%s%s%s", len > 0 ? ", " : "", method,
              strcmp(method, "GET") == 0 ? ", HEAD" : "");
 }
 
-static void look_in_contract(struct http_exchange *exchange, const struct mount *mount,
-                             struct lookup *lookup)
+static void look_in_contract(struct http_exchange *exchange, const struct mount *mount)
 {
     for (const struct http_route *route = mount->contract->routes; route->method != NULL; route++) {
         struct route_match match;
         if (!route_matches(route->pattern, exchange->target, &match))
             continue;
-        allow_add(lookup, route->method);
+        allow_add(exchange, route->method);
         if (strcmp(route->method, exchange->method) != 0) {
             route_match_free(&match);
             continue;
         }
-        lookup->mount = mount;
-        lookup->route = route;
+        exchange->mount = mount;
+        exchange->route = route;
         exchange->match = match;
         return;
     }
@@ -70,15 +70,22 @@ static void look_in_contract(struct http_exchange *exchange, const struct mount 
 
 void exchange_dispatch(struct http_exchange *exchange)
 {
-    struct lookup lookup = {0};
-    struct fault fault = {0};
     for (const struct mount *mount = exchange->server->mounts;
-         mount != NULL && lookup.route == NULL; mount = mount->next)
-        look_in_contract(exchange, mount, &lookup);
-    if (lookup.route != NULL) {
-        lookup.route->handler(lookup.mount->self, exchange);
-    } else if (lookup.allow[0] != '\0') {
-        http_add_header(exchange, "Allow", lookup.allow);
+         mount != NULL && exchange->route == NULL; mount = mount->next)
+        look_in_contract(exchange, mount);
+    if (exchange->route != NULL && exchange->route->open)
+        exchange_handle(exchange);
+    else
+        exchange_authenticate(exchange);
+}
+
+void exchange_handle(struct http_exchange *exchange)
+{
+    struct fault fault = {0};
+    if (exchange->route != NULL) {
+        exchange->route->handler(exchange->mount->self, exchange);
+    } else if (exchange->allow[0] != '\0') {
+        http_add_header(exchange, "Allow", exchange->allow);
         fault_set(&fault, FAULT_METHOD, "The method %s is not allowed for this resource.",
                   exchange->method);
         exchange_refuse(exchange, 405, &fault);
@@ -170,6 +177,11 @@ const char *http_body(const struct http_exchange *exchange, size_t *ret_len)
 {
     *ret_len = exchange->body_len;
     return exchange->body != NULL ? exchange->body : "";
+}
+
+const struct principal *http_principal(const struct http_exchange *exchange)
+{
+    return &exchange->principal;
 }
 
 const char *http_address(const struct http_exchange *exchange)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/log.h"
 #include "base/uuid.h"
+#include "core/auth.h"
 #include "http/exchange_state.h"
 
 static struct connection *connection_of(struct MHD_Connection *mhd)
@@ -101,7 +102,8 @@ static int check_head(struct http_exchange *exchange, const char *method, const 
         .version = version,
         .fields = fields,
         .count = count,
-        .refuse_foreign = listener->loopback,
+        .refuse_foreign = listener->loopback && auth_strategy(listener->auth) == AUTH_NONE,
+        .same_origin = auth_strategy(listener->auth) == AUTH_HTTP_BASIC,
         .own_address = listener->address,
     };
     if (guard_check(&head, &exchange->coming, &status, &fault) < 0)
@@ -166,6 +168,8 @@ static void resume(struct http_exchange *exchange)
 static void exchange_over(struct http_exchange *exchange)
 {
     http_gone_fn *gone = exchange->gone;
+    auth_cancel(exchange->check);
+    exchange->check = NULL;
     exchange->gone = NULL;
     if (gone != NULL)
         gone(exchange->gone_arg);
@@ -252,6 +256,11 @@ void http_set_request_id(struct http_exchange *exchange, const char *id)
 void http_add_header(struct http_exchange *exchange, const char *name, const char *value)
 {
     size_t max = sizeof exchange->headers / sizeof exchange->headers[0];
+    for (size_t i = 0; i < exchange->header_count; i++) {
+        if (strcmp(exchange->headers[i].name, name) == 0 &&
+            strcmp(exchange->headers[i].value, value) == 0)
+            return;
+    }
     if (exchange->header_count == max)
         return;
     char *copy_name = strdup(name), *copy_value = strdup(value);
@@ -276,33 +285,47 @@ static struct MHD_Response *response_new(json_t *body)
     return response;
 }
 
-static void add_headers(struct http_exchange *exchange, struct MHD_Response *response)
+static void add_headers(struct http_exchange *exchange, struct MHD_Response *response,
+                        const char *type)
 {
     if (exchange->request_id[0] == '\0') {
         memcpy(exchange->request_id, "req-", 4);
         uuid_random(exchange->request_id + 4);
     }
     MHD_add_response_header(response, "X-Openstack-Request-Id", exchange->request_id);
-    MHD_add_response_header(response, "Content-Type", "application/json");
+    MHD_add_response_header(response, "Content-Type", type);
     for (size_t i = 0; i < exchange->header_count; i++)
         MHD_add_response_header(response, exchange->headers[i].name, exchange->headers[i].value);
     if (exchange->close || exchange->server->refusing)
         MHD_add_response_header(response, "Connection", "close");
 }
 
-void http_answer(struct http_exchange *exchange, unsigned status, json_t *body)
+static void answer(struct http_exchange *exchange, unsigned status, const char *type,
+                   struct MHD_Response *response)
 {
-    struct MHD_Response *response = response_new(body);
-    json_decref(body);
     exchange->gone = NULL;
     exchange->status = status;
     exchange->response = response;
     if (response != NULL)
-        add_headers(exchange, response);
+        add_headers(exchange, response, type);
     else
         exchange->dead = true; /* out of memory: the connection ends */
     if (exchange->suspended)
         resume(exchange);
+}
+
+void http_answer(struct http_exchange *exchange, unsigned status, json_t *body)
+{
+    struct MHD_Response *response = response_new(body);
+    json_decref(body);
+    answer(exchange, status, "application/json", response);
+}
+
+void http_answer_text(struct http_exchange *exchange, unsigned status, const char *type,
+                      const char *text)
+{
+    answer(exchange, status, type,
+           MHD_create_response_from_buffer(strlen(text), (void *)text, MHD_RESPMEM_MUST_COPY));
 }
 
 void http_on_gone(struct http_exchange *exchange, http_gone_fn *gone, void *arg)
@@ -325,6 +348,7 @@ static void exchange_free(struct http_exchange *exchange)
         free(exchange->headers[i].name);
         free(exchange->headers[i].value);
     }
+    identity_unref(exchange->identity);
     route_match_free(&exchange->match);
     route_query_free(exchange->arguments, exchange->argument_count);
     free(exchange->target);

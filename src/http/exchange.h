@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "base/fault.h"
+#include "core/conf_auth.h"
 
 struct http_exchange;
 
@@ -18,14 +19,16 @@ typedef void http_handler_fn(void *self, struct http_exchange *exchange);
 struct http_route {
     const char *method, *pattern;
     http_handler_fn *handler;
+    bool open; /* to everybody: no credentials are asked for, and there is no principal */
 };
 
 struct http_contract {
     const char *name;
     const char *prefix;              /* "/v2.1": whose paths this contract words; "" for the rest */
     const struct http_route *routes; /* the last has a NULL method */
-    /* Answers an error in the contract's words; status is HTTP's. Also for 404, 405, 413 ... of
-     * paths below the prefix that never reach a handler. */
+    /* Answers an error in the contract's words; status is HTTP's, or 0: what the contract has for
+     * the fault's code. Also for 401, 404, 405, 413 ... of paths below the prefix that never reach
+     * a handler. */
     void (*error)(void *self, struct http_exchange *exchange, unsigned status,
                   const struct fault *fault);
 };
@@ -53,16 +56,26 @@ char *http_header_joined(const struct http_exchange *exchange, const char *name,
                          size_t size);
 
 const char *http_body(const struct http_exchange *exchange, size_t *ret_len);
+
+/* Who asks: as the listener's way of authentication told, before the handler. And which way that
+ * is, for the words of a 401. */
+const struct principal *http_principal(const struct http_exchange *exchange);
+enum auth_strategy http_auth_strategy(const struct http_exchange *exchange);
 const char *http_address(const struct http_exchange *exchange); /* "127.0.0.1", "::1", "unix" */
 bool http_stopping(const struct http_exchange *exchange);       /* no new connections are taken */
 
 /* ---- The answer ---- */
 
 void http_set_request_id(struct http_exchange *exchange, const char *id); /* default: a new one */
+/* The same header with the same value, added again, is there once. */
 void http_add_header(struct http_exchange *exchange, const char *name, const char *value);
 
 /* Answers; body may be NULL (empty), its reference is taken over. */
 void http_answer(struct http_exchange *exchange, unsigned status, json_t *body);
+
+/* The same with a body of another type; text is copied. */
+void http_answer_text(struct http_exchange *exchange, unsigned status, const char *type,
+                      const char *text);
 
 /* Calls gone(arg) once if the client leaves before the answer, or the server ends: the exchange is
  * over then and must not be touched any more. (A client that closes only its own side of the

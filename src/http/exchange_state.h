@@ -18,10 +18,16 @@ struct http_exchange {
     struct http_argument *arguments;
     size_t argument_count;
     struct route_match match;
+    const struct mount *mount;      /* of the route */
+    const struct http_route *route; /* NULL: there is none */
+    char allow[64];                 /* the methods of the routes whose path fits */
     struct guard_body coming;
     char *body;
     size_t body_len, body_size, skipped;
     bool checked, dispatched, queued, suspended, close, too_large, dead;
+    struct auth_call *check;    /* of the credentials, while it waits */
+    struct identity *identity;  /* counted; NULL until it is known */
+    struct principal principal; /* its, with the address of this connection */
     struct MHD_Response *response;
     unsigned status;
     char request_id[48];
@@ -47,8 +53,15 @@ bool fields_collect(struct MHD_Connection *mhd, const struct request_line *line,
                     struct guard_field fields[GUARD_FIELDS_MAX], size_t *ret_count,
                     size_t *ret_bytes);
 
-/* Finds the handler and calls it; 404 and 405 in the words of the contract that owns the path. */
+/* Finds the route, and who asks unless the route is open; then exchange_handle() calls the handler,
+ * or answers 404 or 405 in the words of the contract that owns the path: credentials come first, as
+ * in Nova. */
 void exchange_dispatch(struct http_exchange *exchange);
+void exchange_authenticate(struct http_exchange *exchange);
+void exchange_handle(struct http_exchange *exchange);
+
+/* The name of the contract that owns the path, or NULL. And an error in its words. */
+const char *exchange_contract(const struct http_exchange *exchange);
 void exchange_refuse(struct http_exchange *exchange, unsigned status, const struct fault *fault);
 
 #endif

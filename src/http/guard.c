@@ -207,6 +207,17 @@ bool guard_host_is_ours(const char *value, size_t len, const char *own_address)
            text_is(host, host_len, own_address);
 }
 
+/* Whose credentials would count? The one that a proxy before us has looked at, or the other? */
+static int check_credentials(const struct guard_head *head, struct fault *fault)
+{
+    const struct guard_field *first = NULL;
+    if (fields_named(head, "Authorization", &first) > 1)
+        return fault_set(fault, FAULT_MALFORMED, "There is more than one Authorization.");
+    if (fields_named(head, "X-Auth-Token", &first) > 1)
+        return fault_set(fault, FAULT_MALFORMED, "There is more than one X-Auth-Token.");
+    return 0;
+}
+
 static int check_host(const struct guard_head *head, unsigned *ret_status, struct fault *fault)
 {
     const struct guard_field *host = NULL;
@@ -227,17 +238,28 @@ static int check_host(const struct guard_head *head, unsigned *ret_status, struc
     return fault_set(fault, FAULT_FORBIDDEN, "The Host is not one that this server answers to.");
 }
 
+/* Is this, of an Origin, the site that was asked? */
+static bool is_own_site(const struct guard_head *head, const char *site, size_t len)
+{
+    const struct guard_field *host = NULL;
+    if (head->refuse_foreign)
+        return guard_host_is_ours(site, len, head->own_address);
+    return fields_named(head, "Host", &host) == 1 && host->value_len == len &&
+           strncasecmp(host->value, site, len) == 0;
+}
+
 /* A page of another site may send what a form can; its browser says so in Origin. */
 static int check_origin(const struct guard_head *head, unsigned *ret_status, struct fault *fault)
 {
     const struct guard_field *origin = NULL;
-    if (!head->refuse_foreign || fields_named(head, "Origin", &origin) == 0)
+    if ((!head->refuse_foreign && !head->same_origin) ||
+        fields_named(head, "Origin", &origin) == 0)
         return 0;
     static const char *const schemes[] = {"http://", "https://"};
     for (size_t i = 0; i < 2; i++) {
         size_t len = strlen(schemes[i]);
         if (origin->value_len > len && memcmp(origin->value, schemes[i], len) == 0 &&
-            guard_host_is_ours(origin->value + len, origin->value_len - len, head->own_address))
+            is_own_site(head, origin->value + len, origin->value_len - len))
             return 0;
     }
     *ret_status = 403;
@@ -252,7 +274,8 @@ int guard_check(const struct guard_head *head, struct guard_body *ret_body, unsi
     if (check_version(head, fault) < 0 || check_method(head, fault) < 0 ||
         check_target(head, fault) < 0 || check_fields(head, fault) < 0 ||
         check_length(head, &body, fault) < 0 || check_encoding(head, &body, fault) < 0 ||
-        check_host(head, ret_status, fault) < 0 || check_origin(head, ret_status, fault) < 0)
+        check_credentials(head, fault) < 0 || check_host(head, ret_status, fault) < 0 ||
+        check_origin(head, ret_status, fault) < 0)
         return -1;
     *ret_body = body;
     return 0;

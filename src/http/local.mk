@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 libnmid_a_SOURCES += \
+	src/http/authenticate.c \
 	src/http/dispatch.c \
 	src/http/exchange.c src/http/exchange.h src/http/exchange_state.h \
 	src/http/fields.c \

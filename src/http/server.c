@@ -193,6 +193,7 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
         return;
     loop_timer_free(connection->timer);
     count_down(server, connection->count);
+    free(connection->peer);
     free(connection);
     *context = NULL;
 }
@@ -272,12 +273,14 @@ static int listener_start(struct listener *listener, int fd, struct fault *fault
 }
 
 int http_server_listen(struct http_server *server, const struct conf_listener *conf,
-                       struct fault *fault)
+                       struct auth *auth, struct fault *fault)
 {
     struct listener *listener = calloc(1, sizeof *listener);
     if (listener == NULL)
         return fault_set(fault, FAULT_MEMORY, "out of memory");
     listener->server = server;
+    listener->auth = auth;
+    listener->number = server->listeners != NULL ? server->listeners->number + 1 : 0;
     int fd = socket_open(conf, listener, fault);
     if (fd < 0 || listener_start(listener, fd, fault) < 0) {
         listener_free(listener);
@@ -287,6 +290,15 @@ int http_server_listen(struct http_server *server, const struct conf_listener *c
     server->listeners = listener;
     listener_mark(listener);
     return 0;
+}
+
+void http_server_set_auth(struct http_server *server, size_t n, struct auth *auth)
+{
+    for (struct listener *listener = server->listeners; listener != NULL;
+         listener = listener->next) {
+        if (listener->number == n)
+            listener->auth = auth;
+    }
 }
 
 /* ---- The server ---- */

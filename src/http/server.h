@@ -9,6 +9,7 @@
 #include "http/exchange.h"
 #include "loop/loop.h"
 
+struct auth;
 struct http_server;
 
 /* limits are copied. */
@@ -23,9 +24,14 @@ void http_server_configure(struct http_server *server, const struct conf_limits 
 int http_server_mount(struct http_server *server, const struct http_contract *contract, void *self,
                       struct fault *fault);
 
-/* Binds and listens; logs "listening on 127.0.0.1:PORT" or "listening on unix:PATH". */
+/* Binds and listens; logs "listening on 127.0.0.1:PORT" or "listening on unix:PATH". auth is
+ * borrowed: who asks here is found out by it. */
 int http_server_listen(struct http_server *server, const struct conf_listener *listener,
-                       struct fault *fault);
+                       struct auth *auth, struct fault *fault);
+
+/* Another auth, after a reload, for the listener that was opened as number n, from 0. Checks that
+ * the old one has under way are still its own: it answers them when it is freed. */
+void http_server_set_auth(struct http_server *server, size_t n, struct auth *auth);
 
 /* Accepts no more connections; answers in progress are finished, then connections close. */
 void http_server_refuse(struct http_server *server);

@@ -34,6 +34,8 @@ struct http_server {
 struct listener {
     struct http_server *server;
     struct listener *next;
+    size_t number;     /* in the order of http_server_listen() */
+    struct auth *auth; /* borrowed */
     struct MHD_Daemon *daemon;
     struct loop_watch *watch; /* of the daemon's epoll descriptor */
     struct loop_timer *timer; /* when the daemon wants to run without an event */
@@ -56,6 +58,7 @@ struct connection {
     int fd;
     struct loop_timer *timer;
     struct address_count *count; /* NULL: exempt */
+    struct peer *peer;           /* of a UNIX socket, once asked for; else NULL */
     char address[64];
 };
 

@@ -88,11 +88,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     head.target = cut(&line, " ");
     head.version = line;
     head.count = split_fields(rest, fields);
-    for (int foreign = 0; foreign < 2; foreign++) {
+    for (int foreign = 0; foreign < 3; foreign++) {
         struct guard_body body = {0};
         struct fault fault = {0};
         unsigned status = 0;
         head.refuse_foreign = foreign == 1;
+        head.same_origin = foreign == 2;
         if (guard_check(&head, &body, &status, &fault) == 0)
             check_accepted(&head, &body);
         else

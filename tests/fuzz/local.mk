@@ -55,3 +55,30 @@ check_PROGRAMS += tests/fuzz/fuzz_url
 tests_fuzz_fuzz_url_SOURCES = tests/fuzz/fuzz_url.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_url_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
 tests_fuzz_fuzz_url_LDADD = libnmid.a $(CURL_LIBS)
+
+FUZZ_HARNESSES += ironic
+check_PROGRAMS += tests/fuzz/fuzz_ironic
+tests_fuzz_fuzz_ironic_SOURCES = tests/fuzz/fuzz_ironic.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_ironic_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_ironic_LDADD = $(NMID_LIBS)
+
+FUZZ_HARNESSES += basic_login htpasswd
+check_PROGRAMS += tests/fuzz/fuzz_basic_login tests/fuzz/fuzz_htpasswd
+tests_fuzz_fuzz_basic_login_SOURCES = tests/fuzz/fuzz_basic_login.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_basic_login_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_basic_login_LDADD = $(NMID_LIBS)
+tests_fuzz_fuzz_htpasswd_SOURCES = tests/fuzz/fuzz_htpasswd.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_htpasswd_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_htpasswd_LDADD = $(NMID_LIBS) $(CRYPT_LIBS)
+
+FUZZ_HARNESSES += when
+check_PROGRAMS += tests/fuzz/fuzz_when
+tests_fuzz_fuzz_when_SOURCES = tests/fuzz/fuzz_when.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_when_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_when_LDADD = libnmid.a
+
+FUZZ_HARNESSES += keystone
+check_PROGRAMS += tests/fuzz/fuzz_keystone
+tests_fuzz_fuzz_keystone_SOURCES = tests/fuzz/fuzz_keystone.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_keystone_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_keystone_LDADD = $(NMID_LIBS)

@@ -27,6 +27,10 @@ EXTRA_DIST += tests/system/test_hostile_proxy.py tests/system/test_misdeeds.py \
 TESTS += tests/system/test_ipmi_silence.py
 EXTRA_DIST += tests/system/test_ipmi_silence.py
 
+# A Keystone that misbehaves on demand, for the tests of who may.
+TESTS += tests/system/test_auth_keystone.py
+EXTRA_DIST += tests/system/test_auth_keystone.py tests/system/fake_keystone.py
+
 # Callbacks.
 TESTS += tests/system/test_callback.py
 EXTRA_DIST += tests/system/test_callback.py tests/system/receiver.py tests/system/receiver.crt \
@@ -44,3 +48,18 @@ tests/system/clock_shim.so: $(srcdir)/tests/system/clock_shim.c
 	$(AM_V_CC)$(CC) $(CPPFLAGS) $(NMID_CPPFLAGS) $(NMID_CFLAGS) $(CFLAGS) \
 		-D_GNU_SOURCE -fPIC -fvisibility=default -fno-sanitize=all -shared \
 		-o $@ $(srcdir)/tests/system/clock_shim.c
+
+# Who may: the table of docs/policy.md, passwords, local users.
+TESTS += tests/system/test_policy_table.py tests/system/test_auth_basic.py \
+	tests/system/test_local_users.py tests/system/test_auth_reload.py
+EXTRA_DIST += tests/system/test_policy_table.py tests/system/policy_table.py \
+	tests/system/test_auth_basic.py tests/system/test_local_users.py \
+	tests/system/test_auth_reload.py
+
+# Ironic as the source of states.
+TESTS += tests/system/test_state_source.py
+EXTRA_DIST += tests/system/test_state_source.py tests/system/fake_ironic.py
+
+# The audit, and the same in the system's journal.
+TESTS += tests/system/test_audit_journal.py
+EXTRA_DIST += tests/system/test_audit_journal.py

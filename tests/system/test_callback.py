@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Callbacks (docs/callbacks.md): a running nmid, simulated BMCs, and receivers that are programs of
 their own, so that they can be slow, dead, wrong and started again."""
+import contextlib
 import hashlib
 import hmac
 import http.client
 import json
 import re
+import sqlite3
 import sys
 import time
 
@@ -241,6 +243,13 @@ class Callback(lab.TestCase):
         self.assertEqual(len(hung.ids()), 16)
         self.assertEqual(len(good.posts()), 16)
 
+    def outbox_empty(self, nmid):
+        """Waits until nmid has it on disk that all posts were taken."""
+        def none_left():
+            with contextlib.closing(sqlite3.connect(nmid.state_dir / "nmid.db", timeout=10)) as base:
+                return base.execute("SELECT count(*) FROM outbox").fetchone()[0] == 0
+        lab.wait_for(none_left, what="an empty outbox")
+
     def test_killed(self):
         """kill -9 while posts are under way: each comes again, to both kinds of URL."""
         ours, own = Receiver(self), Receiver(self)
@@ -262,6 +271,7 @@ class Callback(lab.TestCase):
             self.assertEqual(one["headers"], two["headers"])
             self.assertEqual(json.loads(two["body"]), action)
         self.assertNotIn("authorization", again[1]["headers"])
+        self.outbox_empty(nmid)  # else a second crash would make these come a third time
         self.inject(nmid, "n1")
         ours.wait(3)
         nmid.crash()

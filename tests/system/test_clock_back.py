@@ -2,10 +2,12 @@
 """Somebody sets the clock, back an hour or forward a day, while nmid works and between two of them.
 Hold-offs and timers go by the monotonic clock, which clock_shim.c moves too: so a hold-off's end
 need not be waited for."""
+import contextlib
 import datetime
 import os
 import pathlib
 import re
+import sqlite3
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 
@@ -68,9 +70,16 @@ class ClockBack(lab.TestCase):
         self.assertEqual(status, 202, message)
         self.ids.append(identity)
 
+    def recorded(self):
+        with contextlib.closing(sqlite3.connect(self.daemon.state_dir / "nmid.db", timeout=10)) as base:
+            return base.execute("SELECT max(serial) FROM audit").fetchone()[0] or 0
+
     def left(self, node, identity):
-        """For how many seconds an NMI is held off yet, and by whom."""
+        """For how many seconds an NMI is held off yet, and by whom. The refusal is on disk then: a clock
+        that jumps in the middle of a write makes the disk look as if it hung."""
+        before = self.recorded()
         status, message, _ = self.put(node)
+        lab.wait_for(lambda: self.recorded() > before, what="the record of the refusal")
         self.assertEqual(status, 409, message)
         self.assertIn(identity, message)
         return int(re.search(r"allowed again in (\d+) s", message).group(1))

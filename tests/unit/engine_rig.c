@@ -8,15 +8,20 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/conf_parts.h"
+#include "core/node_state.h"
 
 #define PATIENCE_US  (20 * INT64_C(1000000))
 #define SETTLE_TURNS 12
 
 struct rig *rig_now;
 
-const struct principal rig_admin = {"root", NULL, "127.0.0.1", true};
-const struct principal rig_demo = {"alice", "demo", "127.0.0.2", false};
-const struct principal rig_other = {"bob", "other", "127.0.0.3", false};
+const struct principal rig_admin = {
+    .user = "root", .address = "127.0.0.1", .roles = RIG_ADMIN, .administrator = true};
+const struct principal rig_demo = {
+    .user = "alice", .project_id = "demo", .address = "127.0.0.2", .roles = RIG_MEMBER};
+const struct principal rig_other = {
+    .user = "bob", .project_id = "other", .address = "127.0.0.3", .roles = RIG_MEMBER};
 
 /* ---- Running the loop ---- */
 
@@ -221,6 +226,7 @@ int rig_setup(void **state)
     rig->conf = calloc(1, sizeof *rig->conf);
     assert_non_null(rig->conf);
     rig->conf->nodes = node_table_new();
+    assert_int_equal(conf_policy_defaults(rig->conf), 0);
     rig->conf->hold_off_s = 300;
     rig->conf->ipmi.window = 5;
     rig->conf->limits.queue = 1000;
@@ -270,12 +276,15 @@ int rig_teardown(void **state)
     end_all(rig);
     engine_free(rig->engine);
     assert_int_equal(rig->closes, 3);
+    if (rig->freed != NULL)
+        rig->freed(rig->freed_arg);
     for (unsigned i = 0; i < RIG_FLIGHTS; i++)
         action_unref(rig->flights[i].action);
     journal_free(rig->journal);
     state_dir_remove(rig->dir);
     loop_timer_free(rig->patience);
     loop_free(rig->loop);
+    conf_policy_clear(&rig->conf->policy); /* one for all the configurations of a test */
     conf_drop(rig->conf);
     assert_int_equal(rig->infos, 0); /* every node is gone, so every count was right */
     free(rig);
@@ -345,6 +354,14 @@ struct request rig_request(unsigned i)
         .caller = &rig_admin,
         .statuses = NODE_STATUS_BIT(NODE_ACTIVE) | NODE_STATUS_BIT(NODE_ERROR),
     };
+}
+
+struct node *rig_find(struct rig *rig, const char *ident, const struct principal *caller,
+                      struct fault *fault)
+{
+    const struct access access = {ident, caller, POLICY_READ, "show", "agent"};
+    struct node_state state;
+    return engine_find(rig->engine, &access, &state, fault);
 }
 
 static struct action *submit(struct rig *rig, const struct request *request, bool expect_repeat)

@@ -17,6 +17,11 @@
 
 #define RIG_FLIGHTS 64
 
+/* Roles with those that they imply. */
+#define RIG_READER ROLE_BIT(ROLE_READER)
+#define RIG_MEMBER (RIG_READER | ROLE_BIT(ROLE_MEMBER))
+#define RIG_ADMIN  (RIG_MEMBER | ROLE_BIT(ROLE_ADMIN))
+
 /* The UUIDs of nodes that tests build: rig_uuid(0), rig_uuid(1) ... of 0 to 255. */
 const char *rig_uuid(unsigned i);
 
@@ -39,6 +44,8 @@ struct rig {
     struct engine *engine;
     loop_fn *last; /* called once, with last_arg, as the last thing before the loop waits */
     void *last_arg;
+    loop_fn *freed; /* called in the teardown, when the engine is gone and the journal is not */
+    void *freed_arg;
 
     /* The driver's orders. */
     bool finish_in_start; /* each start() ends as delivered within itself */
@@ -79,6 +86,10 @@ void rig_reload(struct rig *rig, struct conf *old);
 /* inject_nmi by the administrator on rig_uuid(i), allowed while ACTIVE or ERROR. */
 struct request rig_request(unsigned i);
 extern const struct principal rig_admin, rig_demo, rig_other; /* of project "demo", "other" */
+
+/* engine_find() by the rule `read`. */
+struct node *rig_find(struct rig *rig, const char *ident, const struct principal *caller,
+                      struct fault *fault);
 
 /* engine_submit() that must be accepted, that must repeat, that must be refused (with this code;
  * ret_fault may be NULL). */

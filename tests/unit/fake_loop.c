@@ -379,7 +379,9 @@ static void on_answered(void *arg)
     void *done_arg = call->arg;
     unsigned status = call->status;
     client_cancel(call);
-    done(done_arg, status, status == 0 ? "no answer" : NULL);
+    const struct client_answer answer = {
+        .status = status, .why = status == 0 ? "no answer" : NULL, .body = ""};
+    done(done_arg, &answer);
 }
 
 struct client_call *client_start(struct client *client, const struct client_request *request,

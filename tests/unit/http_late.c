@@ -65,16 +65,18 @@ static void on_error(void *self, struct http_exchange *exchange, unsigned status
                      const struct fault *fault)
 {
     (void)self;
+    if (status == 0)
+        status = (unsigned)fault_row(fault->code)->agent;
     http_answer(exchange, status, json_pack("{s:s}", "late", fault->message));
 }
 
 static const struct http_contract contract = {
     .name = "late",
     .prefix = "/late",
-    .routes = (const struct http_route[]){{"GET", "/late/answer", on_answer},
-                                          {"POST", "/late/echo", on_echo},
-                                          {"GET", "/late/never", on_never},
-                                          {NULL, NULL, NULL}},
+    .routes = (const struct http_route[]){{"GET", "/late/answer", on_answer, false},
+                                          {"POST", "/late/echo", on_echo, false},
+                                          {"GET", "/late/never", on_never, false},
+                                          {NULL, NULL, NULL, false}},
     .error = on_error,
 };
 

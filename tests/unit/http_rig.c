@@ -14,8 +14,10 @@
 #include "base/log.h"
 #include "contracts/agent.h"
 #include "contracts/nova.h"
+#include "core/conf_parts.h"
 #include "core/driver.h"
 #include "http/state.h"
+#include "loop/pool.h"
 
 #define MUST(what)                                                                                 \
     do {                                                                                           \
@@ -224,6 +226,7 @@ void rig_init(struct rig *rig)
         .queue_s = 300,
     };
     rig->conf.nodes = node_table_new();
+    MUST(conf_policy_defaults(&rig->conf) == 0);
     static const char *const names[] = {"good",   "bad",    "doubt",  "off",    "dull",
                                         "still",  "locked", "good-2", "good-3", "good-4",
                                         "good-5", "good-6", "good-7", "good-8", "good-9"};
@@ -316,9 +319,13 @@ void rig_start(struct rig *rig)
         MUST(http_server_mount(rig->server, rig->extra, rig->extra_self, &fault) == 0);
     char local[] = "127.0.0.1";
     snprintf(rig->path, sizeof rig->path, "/tmp/nmid-rig-%ld.sock", (long)getpid());
-    MUST(http_server_listen(rig->server, &(struct conf_listener){.address = local}, &fault) == 0);
-    MUST(http_server_listen(rig->server, &(struct conf_listener){.socket = rig->path}, &fault) ==
-         0);
+    rig->auth = auth_new(rig->loop, &rig->auth_conf, &rig->conf.policy, NULL, &rig->passwords,
+                         &fault);
+    MUST(rig->auth != NULL);
+    MUST(http_server_listen(rig->server, &(struct conf_listener){.address = local}, rig->auth,
+                            &fault) == 0);
+    MUST(http_server_listen(rig->server, &(struct conf_listener){.socket = rig->path}, rig->auth,
+                            &fault) == 0);
     MUST((rig->port = bound_port(rig)) != 0);
     MUST(pipe(thread->pipe) == 0);
     thread->watch =
@@ -352,6 +359,9 @@ void rig_stop(struct rig *rig)
     rig_call(rig, begin_stop, thread);
     pthread_join(thread->id, NULL);
     http_server_free(rig->server);
+    auth_free(rig->auth);
+    pool_free(rig->passwords);
+    rig->passwords = NULL;
     nova_free(rig->nova);
     agent_free(rig->agent);
     engine_free(rig->engine);
@@ -360,6 +370,7 @@ void rig_stop(struct rig *rig)
     loop_watch_free(thread->watch);
     loop_free(rig->loop);
     node_table_free(rig->conf.nodes);
+    conf_policy_clear(&rig->conf.policy);
     MUST(access(rig->path, F_OK) != 0); /* the server removed its socket */
     close(thread->pipe[0]);
     close(thread->pipe[1]);

@@ -14,11 +14,13 @@
 #include <stddef.h>
 #include "core/conf.h"
 #include "core/engine.h"
+#include "core/auth.h"
 #include "http/server.h"
 #include "state_dir.h"
 
 struct rig {
-    struct conf conf; /* limits, hold_off_s: set before rig_start() */
+    struct conf conf;           /* limits, hold_off_s: set before rig_start() */
+    struct conf_auth auth_conf; /* "none" unless it is set before rig_start() */
     struct loop *loop;
     struct journal *journal;
     char dir[STATE_DIR_MAX];
@@ -26,6 +28,8 @@ struct rig {
     struct http_server *server;
     struct agent *agent;
     struct nova *nova;
+    struct auth *auth;
+    struct pool *passwords; /* of every auth */
     const struct http_contract *extra; /* mounted too when set before rig_start() */
     void *extra_self;
     unsigned port;         /* of 127.0.0.1 */

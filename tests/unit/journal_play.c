@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "core/audit.h"
 #include "core/engine_state.h"
 
 struct play *play_now;
@@ -52,6 +53,19 @@ enum action_state play_state_in(const char *dir, const char *id)
     return ACTION_NEW;
 }
 
+void play_check_audit(const char *id, enum action_state state)
+{
+    static const char records[] = "SELECT count(*) FROM audit WHERE action_id = ?"
+                                  " AND decision = 'allowed' AND repeat = 0";
+    static const char ends[] = "SELECT outcome FROM audit WHERE action_id = ?"
+                               " AND decision = 'allowed' AND repeat = 0";
+    static const char outcome[] = "SELECT outcome FROM actions WHERE id = ?";
+    char wanted[32];
+    assert_string_equal(play_ask(play_now->after, records, id), state == ACTION_NEW ? "0" : "1");
+    snprintf(wanted, sizeof wanted, "%s", play_ask(play_now->after, outcome, id));
+    assert_string_equal(play_ask(play_now->after, ends, id), wanted);
+}
+
 /* Whatever the machine wrote by itself of what was not fsync()ed. */
 void play_check_kept(const char *id, enum action_state state)
 {
@@ -61,6 +75,7 @@ void play_check_kept(const char *id, enum action_state state)
         if (found < state)
             fail_msg("told %s of %s, but after a power failure (%u) it is %s",
                      action_state_name(state), id, seed, action_state_name(found));
+        play_check_audit(id, found);
     }
 }
 
@@ -129,8 +144,14 @@ struct action *play_submit(struct rig *rig, unsigned node)
 
 /* ---- The fixture ---- */
 
+static void on_engine_freed(void *arg)
+{
+    audit_free(arg);
+}
+
 int play_setup(void **state)
 {
+    struct fault fault = {0};
     fake_reset();
     fault_vfs_reset();
     play_now = calloc(1, sizeof *play_now);
@@ -139,6 +160,10 @@ int play_setup(void **state)
     state_dir_make(play_now->after);
     int result = rig_setup(state);
     journal_on_done(rig_now->journal, on_journal, rig_now->engine);
+    rig_now->freed_arg = audit_new(rig_now->loop, rig_now->journal, NULL, &fault);
+    rig_now->freed = on_engine_freed;
+    assert_non_null(rig_now->freed_arg);
+    engine_set_audit(rig_now->engine, rig_now->freed_arg);
     return result;
 }
 

@@ -37,6 +37,9 @@ enum action_state play_state_in(const char *dir, const char *id);
  * is found in this state or a later one. */
 void play_check_kept(const char *id, enum action_state state);
 
+/* In what a power failure left, the audit and the actions say the same of it. */
+void play_check_audit(const char *id, enum action_state state);
+
 /* So much simulated time passes. */
 void play_pass(struct rig *rig, int64_t us);
 

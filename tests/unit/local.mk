@@ -66,6 +66,26 @@ tests_unit_test_nova_SOURCES = tests/unit/test_nova.c $(HTTP_RIG)
 tests_unit_test_nova_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_nova_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS) -lpthread
 
+# Who may, over HTTP: with a way of authentication of the tests' own.
+check_PROGRAMS += tests/unit/test_http_auth tests/unit/test_who tests/unit/test_policy \
+	tests/unit/test_conf_policy
+TESTS += tests/unit/test_http_auth tests/unit/test_who tests/unit/test_policy \
+	tests/unit/test_conf_policy
+FAKE_AUTH = $(HTTP_RIG) tests/unit/fake_auth.c tests/unit/fake_auth.h
+tests_unit_test_http_auth_SOURCES = tests/unit/test_http_auth.c $(FAKE_AUTH)
+tests_unit_test_http_auth_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_http_auth_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS) -lpthread
+tests_unit_test_who_SOURCES = tests/unit/test_who.c $(FAKE_AUTH)
+tests_unit_test_who_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_who_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS) -lpthread
+tests_unit_test_policy_SOURCES = tests/unit/test_policy.c
+tests_unit_test_policy_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_policy_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_conf_policy_SOURCES = tests/unit/test_conf_policy.c tests/unit/conf/conf_lab.c \
+	tests/unit/conf/conf_lab.h
+tests_unit_test_conf_policy_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_conf_policy_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+
 # The base, the loop, the journal and the engine. test_engine_journal brings a journal of its own.
 check_PROGRAMS += tests/unit/test_base tests/unit/test_map tests/unit/test_loop tests/unit/test_pool \
 	tests/unit/test_journal tests/unit/test_ladder tests/unit/test_engine \
@@ -221,3 +241,76 @@ TESTS += tests/unit/test_ipmi_doubt
 tests_unit_test_ipmi_doubt_SOURCES = tests/unit/test_ipmi_doubt.c $(IPMI_RIG)
 tests_unit_test_ipmi_doubt_CPPFLAGS = $(IPMI_RIG_CPPFLAGS)
 tests_unit_test_ipmi_doubt_LDADD = $(IPMI_RIG_LIBS)
+
+# Who asks: htpasswd files and log-ins, local users, auth = { ... }. The first two bring a clock, a
+# pool and an audit of their own.
+check_PROGRAMS += tests/unit/test_auth_basic tests/unit/test_auth_local tests/unit/test_conf_auth \
+	tests/unit/test_htpasswd
+TESTS += tests/unit/test_auth_basic tests/unit/test_auth_local tests/unit/test_conf_auth \
+	tests/unit/test_htpasswd
+tests_unit_test_auth_basic_SOURCES = tests/unit/test_auth_basic.c
+tests_unit_test_auth_basic_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_auth_basic_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_auth_local_SOURCES = tests/unit/test_auth_local.c
+tests_unit_test_auth_local_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_auth_local_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_conf_auth_SOURCES = tests/unit/test_conf_auth.c tests/unit/conf/conf_lab.c \
+	tests/unit/conf/conf_lab.h
+tests_unit_test_conf_auth_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_conf_auth_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_htpasswd_SOURCES = tests/unit/test_htpasswd.c
+tests_unit_test_htpasswd_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_htpasswd_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+
+# Ironic as the source of states: in simulated time, with a client and a Keystone of its own.
+check_PROGRAMS += tests/unit/test_ironic tests/unit/test_ironic_parse
+TESTS += tests/unit/test_ironic tests/unit/test_ironic_parse
+tests_unit_test_ironic_SOURCES = tests/unit/test_ironic.c
+tests_unit_test_ironic_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_ironic_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_ironic_parse_SOURCES = tests/unit/test_ironic_parse.c
+tests_unit_test_ironic_parse_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_ironic_parse_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/test_node_state tests/unit/test_conf_ironic
+TESTS += tests/unit/test_node_state tests/unit/test_conf_ironic
+tests_unit_test_node_state_SOURCES = tests/unit/test_node_state.c tests/unit/engine_rig.c \
+	$(STATE_DIR) tests/unit/engine_rig.h
+tests_unit_test_node_state_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_node_state_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_conf_ironic_SOURCES = tests/unit/test_conf_ironic.c tests/unit/conf/conf_lab.c \
+	tests/unit/conf/conf_lab.h
+tests_unit_test_conf_ironic_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_conf_ironic_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+
+# The audit: its rows in the journal, decisions and outcomes, entries for the system's journal.
+check_PROGRAMS += tests/unit/test_audit tests/unit/test_journal_audit tests/unit/test_record \
+	tests/unit/test_when
+TESTS += tests/unit/test_audit tests/unit/test_journal_audit tests/unit/test_record \
+	tests/unit/test_when
+tests_unit_test_audit_SOURCES = tests/unit/test_audit.c $(JOURNAL_PLAY)
+tests_unit_test_audit_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_audit_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_journal_audit_SOURCES = tests/unit/test_journal_audit.c $(FAULT_VFS)
+tests_unit_test_journal_audit_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_journal_audit_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_record_SOURCES = tests/unit/test_record.c
+tests_unit_test_record_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_record_LDADD = libnmid.a $(CMOCKA_LIBS)
+tests_unit_test_when_SOURCES = tests/unit/test_when.c
+tests_unit_test_when_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_when_LDADD = libnmid.a $(CMOCKA_LIBS)
+
+# Keystone: log-ins, tokens and what is remembered of them, with a client and clocks of their own.
+check_PROGRAMS += tests/unit/test_auth_keystone tests/unit/test_conf_keystone tests/unit/test_keystone
+TESTS += tests/unit/test_auth_keystone tests/unit/test_conf_keystone tests/unit/test_keystone
+FAKE_CLIENT = tests/unit/fake_client.c tests/unit/fake_client.h
+tests_unit_test_auth_keystone_SOURCES = tests/unit/test_auth_keystone.c $(FAKE_CLIENT)
+tests_unit_test_auth_keystone_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_auth_keystone_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_conf_keystone_SOURCES = tests/unit/test_conf_keystone.c \
+	tests/unit/conf/conf_lab.c tests/unit/conf/conf_lab.h
+tests_unit_test_conf_keystone_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_conf_keystone_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_keystone_SOURCES = tests/unit/test_keystone.c $(FAKE_CLIENT)
+tests_unit_test_keystone_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_keystone_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)

@@ -332,7 +332,9 @@ static void run(int64_t until)
             unsigned status = call->status;
             call_drop(call);
             taken += status / 100 == 2;
-            done(arg, status, status == 0 ? "no such luck" : NULL);
+            const struct client_answer answer = {
+                .status = status, .why = status == 0 ? "no such luck" : NULL, .body = ""};
+            done(arg, &answer);
         } else {
             timer->at = INT64_MAX; /* one-shot */
             timer->fn(timer->arg);

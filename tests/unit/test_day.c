@@ -160,7 +160,8 @@ static void on_told(void *arg, struct action *action)
 /* Accepted or refused, and rightly so. */
 static bool ask(int node, const char *callback_url)
 {
-    static const struct principal root = {"root", NULL, "127.0.0.1", true};
+    static const struct principal root = {
+        .user = "root", .address = "127.0.0.1", .administrator = true};
     const struct request request = {.node_ident = day.uuids[node],
                                     .name = "inject_nmi",
                                     .contract = "agent",

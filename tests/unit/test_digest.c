@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <gcrypt.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/digest.h"
 
@@ -43,11 +45,41 @@ static void test_nothing_to_sign(void **state)
     expect("key", 3, "", 0, "5d5d139563c95b5967b9bd9a8c9b233a9dedb45072794cd232dc1b74832607d0");
 }
 
+static void *no_room(size_t size)
+{
+    (void)size;
+    return NULL;
+}
+
+static void *no_more_room(void *bytes, size_t size)
+{
+    (void)bytes;
+    (void)size;
+    return NULL;
+}
+
+static int is_secure(const void *bytes)
+{
+    (void)bytes;
+    return 0;
+}
+
+/* A token is digested for each request: a daemon whose memory is out must not end of it. The last
+ * test, for libgcrypt gets no more memory after it. */
+static void test_no_memory(void **state)
+{
+    (void)state;
+    gcry_set_allocation_handler(no_room, no_room, is_secure, no_more_room, free);
+    expect("Jefe", 4, "what do ya want for nothing?", 28,
+           "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rfc_4231),
         cmocka_unit_test(test_nothing_to_sign),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,7 +36,7 @@ static void test_reload_in_flight(void **state)
     assert_ptr_equal(action->node, node);
     assert_string_equal(node->name, "node-0");
     assert_string_equal(node->target, "bmc-0");
-    assert_null(engine_find(rig->engine, rig_uuid(0), &rig_admin, &fault));
+    assert_null(rig_find(rig, rig_uuid(0), &rig_admin, &fault));
     assert_int_equal(fault.code, FAULT_NODE_NOT_FOUND);
 
     assert_int_equal(rig->starts, 2); /* the window has grown */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "http/guard.h"
 #include "http_late.h"
 
 /* Sends bytes, and then a whole good request; true when the first was refused with this status and
@@ -140,6 +141,46 @@ static void test_guards(void **state)
     }
 }
 
+/* http_basic: a browser sends a password that it knows along, whoever's page asks it to. */
+static void test_same_origin(void **state)
+{
+    static const struct {
+        const char *host, *origin;
+        int result;
+    } cases[] = {
+        {"nmid.example:8623", "http://nmid.example:8623", 0},
+        {"nmid.example:8623", "https://NMID.example:8623", 0},
+        {"nmid.example:8623", "http://nmid.example", -1},
+        {"nmid.example:8623", "http://evil.example", -1},
+        {"nmid.example:8623", "http://nmid.example:8623.evil.example", -1},
+        {"nmid.example:8623", "nmid.example:8623", -1},
+        {"nmid.example:8623", "null", -1},
+        {"nmid.example:8623", "", -1},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct guard_field fields[] = {
+            {"Host", cases[i].host, 4, strlen(cases[i].host)},
+            {"Origin", cases[i].origin, 6, strlen(cases[i].origin)},
+        };
+        struct guard_head head = {.method = "POST",
+                                  .target = "/agent/v1/nodes/n/probe",
+                                  .version = "HTTP/1.1",
+                                  .fields = fields,
+                                  .count = 2,
+                                  .same_origin = true,
+                                  .own_address = "192.0.2.1"};
+        struct guard_body body;
+        unsigned status = 0;
+        struct fault fault = {0};
+        int result = guard_check(&head, &body, &status, &fault);
+        if (result != cases[i].result || (result < 0 && status != 403))
+            fail_msg("%d, status %u for Origin: %s", result, status, cases[i].origin);
+        head.same_origin = false; /* Keystone's token is no browser's to add */
+        assert_int_equal(guard_check(&head, &body, &status, NULL), 0);
+    }
+}
+
 static void test_good_heads(void **state)
 {
     static const char *const hosts[] = {"localhost",      "LOCALHOST:1", "127.0.0.1",
@@ -233,7 +274,7 @@ int main(void)
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, late_setup, late_teardown)
     const struct CMUnitTest tests[] = {
         CASE(test_guards),    CASE(test_good_heads), CASE(test_large_head),
-        CASE(test_odd_paths), CASE(test_methods),
+        CASE(test_odd_paths), CASE(test_methods),    cmocka_unit_test(test_same_origin),
     };
     return cmocka_run_group_tests_name("http guards", tests, NULL, NULL);
 }

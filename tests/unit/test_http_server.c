@@ -301,7 +301,7 @@ static void test_unix(void **state)
 static void listen_again(void *arg)
 {
     struct fault *fault = arg;
-    http_server_listen(rig.server, &(struct conf_listener){.socket = rig.path}, fault);
+    http_server_listen(rig.server, &(struct conf_listener){.socket = rig.path}, rig.auth, fault);
 }
 
 static void test_unix_taken(void **state)

@@ -30,6 +30,14 @@ struct bench {
     enum action_state last_state;
 };
 
+static bool no_memory;
+
+/* In the C library's place: the journal makes room with it. */
+void *reallocarray(void *old, size_t count, size_t size)
+{
+    return no_memory ? NULL : realloc(old, count * size);
+}
+
 /* ---- The fixture ---- */
 
 /* As the engine does: what is on disk has risen. */
@@ -126,7 +134,8 @@ static void write_state(struct bench *bench, struct action *action, enum action_
 /* An accepted action of a node; borrowed from the journal. */
 static struct action *accept(struct bench *bench, unsigned node, const char *key)
 {
-    static const struct principal caller = {"alice", "demo", "127.0.0.1", false};
+    static const struct principal caller = {
+        .user = "alice", .project_id = "demo", .address = "127.0.0.1"};
     struct action *action = action_new(bench->nodes[node], "inject_nmi", "agent", &caller);
     assert_non_null(action);
     if (key != NULL)
@@ -418,6 +427,27 @@ static void test_history_unfinished(void **state)
     assert_true(list(bench, (struct journal_query){.limit = ALL}).count <= HISTORY + SLACK);
 }
 
+/* What could not be accepted is not there: neither for who repeats the request nor in the list. */
+static void test_no_memory(void **state)
+{
+    struct bench *bench = *state;
+    const struct principal caller = {.user = "admin", .address = "127.0.0.1"};
+    struct action *action = action_new(bench->nodes[0], "inject_nmi", "agent", &caller);
+    assert_non_null(action);
+    action->key_scope = strdup("key");
+    action->state = ACTION_ACCEPTED;
+    no_memory = true;
+    assert_int_equal(journal_write(bench->journal, action, ACTION_ACCEPTED), -1);
+    no_memory = false;
+    assert_null(journal_find(bench->journal, action->id));
+    assert_null(journal_find_key(bench->journal, "key"));
+    assert_int_equal(list(bench, (struct journal_query){.limit = ALL}).count, 0);
+    assert_int_equal(action->references, 1);
+    action_unref(action);
+    accept(bench, 0, "key");
+    until_done(bench, 1);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
@@ -427,7 +457,7 @@ int main(void)
         TEST(test_last_nmi),           TEST(test_last_nmi_by_target),
         TEST(test_last_nmi_survives),  TEST(test_list),
         TEST(test_list_filters),       TEST(test_history),
-        TEST(test_history_unfinished),
+        TEST(test_history_unfinished), TEST(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,8 +87,15 @@ static void check_play(struct rig *rig)
     for (int i = 0; i < PLAY_NODES; i++) {
         struct action *action = play_now->actions[i];
         if (action == NULL)
+            assert_string_equal(play_ask(play_now->after,
+                                         "SELECT code FROM audit WHERE decision = 'refused'"
+                                         " AND node_uuid = ?",
+                                         rig_uuid((unsigned)i)),
+                                "journal");
+        if (action == NULL)
             continue;
         assert_int_equal(play_state_in(play_now->after, action->id), ACTION_FINISHED);
+        play_check_audit(action->id, ACTION_FINISHED);
         assert_string_equal(
             play_ask(play_now->after, "SELECT outcome FROM actions WHERE id = ?", action->id),
             action_outcome_name(action->outcome));

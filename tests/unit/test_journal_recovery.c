@@ -195,7 +195,8 @@ static int teardown(void **state)
 static int ask(struct bench *bench, int node, bool force, const char *key,
                struct action **ret_action, struct fault *fault)
 {
-    static const struct principal root = {"root", NULL, "127.0.0.1", true};
+    static const struct principal root = {
+        .user = "root", .address = "127.0.0.1", .administrator = true};
     const struct request request = {.node_ident = uuids[node],
                                     .name = "inject_nmi",
                                     .contract = "agent",

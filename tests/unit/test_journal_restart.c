@@ -131,7 +131,8 @@ static void write_state(struct bench *bench, struct action *action, enum action_
 
 static struct action *accept(struct bench *bench, int node, const char *key)
 {
-    static const struct principal caller = {"alice", "demo", "127.0.0.1", false};
+    static const struct principal caller = {
+        .user = "alice", .project_id = "demo", .address = "127.0.0.1"};
     struct action *action = action_new(bench->nodes[node], "inject_nmi", "agent", &caller);
     assert_non_null(action);
     action->force = bench->force;
@@ -376,7 +377,7 @@ static void test_age_of_a_wrong_clock(void **state)
 /* Refusals have room of their own. */
 static void test_refusals(void **state)
 {
-    static const struct principal caller = {"bob", NULL, NULL, false};
+    static const struct principal caller = {.user = "bob"};
     struct bench *bench = *state;
     struct listed listed = {0};
     struct action *first = accept(bench, 0, "kept");

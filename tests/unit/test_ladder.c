@@ -22,8 +22,8 @@ static void test_find(void **state)
     struct node *node = rig_add_node(rig, 0);
     struct fault fault = {0};
     memcpy(node->instance_uuid, rig_uuid(200), UUID_TEXT);
-    assert_ptr_equal(engine_find(rig->engine, rig_uuid(0), &rig_admin, &fault), node);
-    assert_ptr_equal(engine_find(rig->engine, "node-0", &rig_demo, &fault), node);
+    assert_ptr_equal(rig_find(rig, rig_uuid(0), &rig_admin, &fault), node);
+    assert_ptr_equal(rig_find(rig, "node-0", &rig_demo, &fault), node);
     assert_ptr_equal(engine_nodes(rig->engine), rig->conf->nodes);
     assert_int_equal(fault.code, FAULT_NONE);
 
@@ -51,7 +51,7 @@ static void test_invisible(void **state)
     struct node *node = rig_add_node(rig, 0);
     struct request request = rig_request(0);
     struct fault foreign, absent;
-    struct principal homeless = {"carol", NULL, "127.0.0.4", false};
+    struct principal homeless = {.user = "carol", .address = "127.0.0.4", .roles = RIG_MEMBER};
 
     request.caller = &rig_other;
     rig_refuse(rig, &request, FAULT_NODE_NOT_FOUND, &foreign);
@@ -169,12 +169,13 @@ static void test_repeat_in_flight_and_finished(void **state)
 static void test_repeat_scope(void **state)
 {
     struct rig *rig = *state;
-    struct principal alice_elsewhere = {"alice", "other", "127.0.0.2", false};
-    struct principal bob_here = {"bob", "demo", "127.0.0.2", false};
-    struct principal alice_moved = {"alice", "demo", "192.0.2.1", false};
+    struct principal alice_elsewhere = rig_demo, bob_here = rig_demo, alice_moved = rig_demo;
     struct node *node = rig_add_node(rig, 0);
     rig_add_node(rig, 1);
     struct request request = rig_request(0);
+    alice_elsewhere.project_id = "other";
+    bob_here.user = "bob";
+    alice_moved.address = "192.0.2.1";
     request.idempotency_key = "k1";
     request.caller = &rig_demo;
     struct action *first = rig_submit(rig, &request);
@@ -199,6 +200,29 @@ static void test_repeat_scope(void **state)
     request.node_ident = rig_uuid(1);
     assert_ptr_not_equal(rig_submit(rig, &request), first);
     assert_int_equal(rig->starts, 2);
+}
+
+/* Where there is an id of the user, that is who asks: names may be given to another. */
+static void test_repeat_by_user_id(void **state)
+{
+    struct rig *rig = *state;
+    struct principal alice = rig_demo, renamed, another;
+    struct request request = rig_request(0);
+    rig_add_node(rig, 0);
+    alice.user_id = "5a1fb8";
+    renamed = another = alice;
+    renamed.user = "alice.smith";
+    another.user_id = "77c0de";
+    request.idempotency_key = "k1";
+    request.caller = &alice;
+    struct action *first = rig_submit(rig, &request);
+    assert_string_equal(first->user, "alice");
+    request.caller = &renamed;
+    assert_ptr_equal(rig_repeat(rig, &request), first);
+    request.caller = &another;
+    rig_refuse(rig, &request, FAULT_IN_FLIGHT, NULL);
+    request.caller = &rig_demo; /* the same name, from a listener that knows no ids */
+    rig_refuse(rig, &request, FAULT_IN_FLIGHT, NULL);
 }
 
 /* A refused request was not recorded: its key is still free. */
@@ -482,6 +506,7 @@ int main(void)
         TEST(test_driver_without_nmi),
         TEST(test_repeat_in_flight_and_finished),
         TEST(test_repeat_scope),
+        TEST(test_repeat_by_user_id),
         TEST(test_refused_key_is_free),
         TEST(test_in_flight),
         TEST(test_in_flight_after_reload),

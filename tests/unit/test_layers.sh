@@ -40,6 +40,7 @@ freeipmi/*    src/drivers/ipmi_codec*
 gcrypt.h      src/drivers/ipmi_seal.c src/base/digest.c
 curl/*        src/cli/* src/loop/client.c
 sqlite3*      src/core/journal_db*
+crypt.h       src/core/htpasswd.c
 systemd/*     src/main.c
 HOMES
 }

@@ -205,7 +205,8 @@ void flight_configure(void)
 
 void flight_inject(const char *password)
 {
-    static const struct principal caller = {"test", NULL, "unix", true};
+    static const struct principal caller = {
+        .user = "test", .address = "unix", .administrator = true};
     struct node *node = flight_node(password);
     action_unref(lab.action);
     lab.action = action_new(node, "inject_nmi", "agent", &caller);

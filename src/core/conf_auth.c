@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* auth = { ... }: how callers are known, at the top of nmid.conf or in a listener; and its users,
+ * as nmid.conf(5) describes them. */
+#include <grp.h>
+#include <libconfig.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/url.h"
+#include "core/conf_parts.h"
+#include "core/htpasswd.h"
+#include "core/policy.h"
+
+#define USERS_MAX      10000
+#define PROJECT_ID_MAX 255
+#define ID_MAX         4294967294u /* the last one means nobody */
+#define CACHE_S        60
+#define CACHE_S_MAX    86400
+#define CACHE_SIZE     10000
+
+/* In the order of enum auth_strategy. */
+static const char *const strategies[] = {"none", "http_basic", "keystone", NULL};
+#define STRATEGIES "\"none\", \"http_basic\" or \"keystone\""
+
+/* ---- One user ---- */
+
+static char *copy(const struct conf_block *block, const char *key, const char *text)
+{
+    char *own = strdup(text);
+    if (own == NULL)
+        block_complain(block, key, "out of memory");
+    return own;
+}
+
+/* user = "nova", "1001" or 1001: a name that this system knows, else a number. 1, 0 or -1, as the
+ * takers do. */
+static int take_name(struct conf_block *block, const char *key, const char **ret_name,
+                     unsigned *ret_number)
+{
+    const config_setting_t *setting = block_take(block, key);
+    char *end;
+    *ret_name = NULL;
+    if (setting != NULL && config_setting_type(setting) != CONFIG_TYPE_STRING)
+        return block_unsigned(block, key, 0, ID_MAX, ret_number);
+    int got = block_string(block, key, ret_name);
+    if (got <= 0)
+        return got;
+    if ((*ret_name)[0] < '0' || (*ret_name)[0] > '9')
+        return 1;
+    unsigned long long number = strtoull(*ret_name, &end, 10);
+    if (*end == '\0' && number <= ID_MAX) {
+        *ret_number = (unsigned)number;
+        *ret_name = NULL;
+    }
+    return 1;
+}
+
+static int read_local_user(struct conf_block *block, struct conf_user *user)
+{
+    const char *name;
+    unsigned number = 0;
+    char text[32];
+    int got = take_name(block, "user", &name, &number);
+    if (got <= 0)
+        return got;
+    const struct passwd *entry = name != NULL ? getpwnam(name) : getpwuid(number);
+    if (name != NULL && entry == NULL)
+        return block_complain(block, "user", "this system has no user %.64s", name);
+    snprintf(text, sizeof text, "uid %u", number);
+    user->id = entry != NULL ? entry->pw_uid : number;
+    user->name = copy(block, "user", entry != NULL ? entry->pw_name : text);
+    return 1;
+}
+
+static int read_local_group(struct conf_block *block, struct conf_user *user)
+{
+    const char *name;
+    unsigned number = 0;
+    char text[32];
+    int got = take_name(block, "group", &name, &number);
+    if (got <= 0)
+        return got;
+    const struct group *entry = name != NULL ? getgrnam(name) : getgrgid(number);
+    if (name != NULL && entry == NULL)
+        return block_complain(block, "group", "this system has no group %.64s", name);
+    snprintf(text, sizeof text, "gid %u", number);
+    user->is_group = true;
+    user->id = entry != NULL ? entry->gr_gid : number;
+    user->name = copy(block, "group", entry != NULL ? entry->gr_name : text);
+    return 1;
+}
+
+static void read_local(struct conf_block *block, struct conf_user *user)
+{
+    struct conf_user group = {0};
+    int got_user = read_local_user(block, user);
+    int got_group = read_local_group(block, got_user == 0 ? user : &group);
+    free(group.name);
+    if (got_user != 0 && got_group != 0)
+        block_complain(block, "group", "stands beside user: expected one of them");
+    else if (got_user == 0 && got_group == 0)
+        block_complain(block, "user", "missing: expected user or group");
+}
+
+static void read_basic(struct conf_block *block, struct conf_user *user)
+{
+    const char *name = NULL;
+    int got = block_string(block, "name", &name);
+    if (got == 0)
+        block_complain(block, "name", "missing: every user needs one");
+    if (got <= 0)
+        return;
+    if (name[0] == '\0' || strlen(name) > HTPASSWD_USER_MAX || strchr(name, ':') != NULL)
+        block_complain(block, "name", "expected 1 to %d bytes without a colon", HTPASSWD_USER_MAX);
+    else
+        user->name = copy(block, "name", name);
+}
+
+static void read_project(struct conf_block *block, struct conf_user *user)
+{
+    const char *value;
+    if (block_string(block, "project_id", &value) <= 0)
+        return;
+    if (!conf_word(value, PROJECT_ID_MAX))
+        block_complain(block, "project_id",
+                       "expected 1 to %d printable ASCII characters without blank", PROJECT_ID_MAX);
+    else
+        user->project_id = copy(block, "project_id", value);
+}
+
+/* A local user without a project may have one as member of a group, and a group's roles may count
+ * in the project of another entry; of http_basic's users each has one entry. */
+static void check_use(struct conf_block *block, const struct conf_user *user, bool local)
+{
+    struct principal principal = {.system = user->system};
+    policy_assign(&block->reader->conf->policy, (const char *const *)user->roles.names,
+                  user->roles.count, &principal);
+    if (principal.roles == 0)
+        block_warn(block, "roles", "%s may nothing: policy knows none of these roles", user->name);
+    else if (!local && !principal.administrator && !user->system && user->project_id == NULL)
+        block_warn(block, "roles",
+                   "%s may nothing with these roles but in a project: no project_id is given",
+                   user->name);
+}
+
+static void read_user(struct conf_block *block, struct conf_auth *auth, struct conf_user *user)
+{
+    bool local = auth->strategy == AUTH_NONE;
+    if (local)
+        read_local(block, user);
+    else
+        read_basic(block, user);
+    read_project(block, user);
+    block_boolean(block, "system", &user->system);
+    int got = block_names(block, "roles", &user->roles);
+    if (got == 0)
+        block_complain(block, "roles", "missing: expected a list of names, as [\"member\"]");
+    else if (got > 0 && user->name != NULL)
+        check_use(block, user, local);
+    for (const struct conf_user *other = auth->users; other < user && user->name != NULL; other++) {
+        bool same = local ? other->name != NULL && other->is_group == user->is_group &&
+                                other->id == user->id
+                          : other->name != NULL && strcmp(other->name, user->name) == 0;
+        if (same) {
+            block_complain(block,
+                           !local           ? "name"
+                           : user->is_group ? "group"
+                                            : "user",
+                           "%s is listed twice", user->name);
+            break;
+        }
+    }
+    block_finish(block);
+}
+
+/* True when the key is there. */
+static bool read_users(struct conf_block *block, struct conf_auth *auth)
+{
+    struct config_setting_t *list;
+    struct conf_block group;
+    int got = block_list(block, "users", &list);
+    if (got <= 0)
+        return got < 0;
+    unsigned count = (unsigned)config_setting_length(list);
+    if (count < 1 || count > USERS_MAX) {
+        block_complain(block, "users", "expected 1 to %d users", USERS_MAX);
+        return true;
+    }
+    if ((auth->users = calloc(count, sizeof *auth->users)) == NULL) {
+        block_complain(block, "users", "out of memory");
+        return true;
+    }
+    const char *path = block->path[0] == 'l' ? "listen.auth.users." : "auth.users.";
+    for (unsigned i = 0; i < count; i++) {
+        if (block_list_group(block, list, i, path, &group) > 0)
+            read_user(&group, auth, &auth->users[auth->user_count++]);
+    }
+    return true;
+}
+
+/* ---- The strategies ---- */
+
+/* A user that may something and is not in the file (yet) is a slip, more often than not. */
+static void compare_users(struct conf_block *block, const struct conf_auth *auth,
+                          const struct htpasswd *users)
+{
+    for (size_t i = 0; i < auth->user_count; i++) {
+        const char *name = auth->users[i].name;
+        if (name != NULL && htpasswd_find(users, name) == NULL)
+            block_warn(block, "users", "%s is not in %s", name, auth->user_file);
+    }
+    if (htpasswd_count(users) == 0)
+        block_warn(block, "user_file", "%s holds no user", auth->user_file);
+}
+
+static void read_http_basic(struct conf_block *block, struct conf_auth *auth)
+{
+    int got = block_path(block, "user_file", &auth->user_file);
+    if (got == 0)
+        block_complain(block, "user_file", "missing: expected the path of a file of htpasswd -B");
+    block_unsigned(block, "cache_s", 0, CACHE_S_MAX, &auth->cache_s);
+    if (!read_users(block, auth))
+        block_complain(block, "users", "missing: who is not in it may nothing");
+    if (got <= 0)
+        return;
+    struct htpasswd_file *file = htpasswd_file_new(auth->user_file, block->reader->errors);
+    if (file == NULL)
+        block_complain(block, "user_file", "%s cannot be used", auth->user_file);
+    else
+        compare_users(block, auth, htpasswd_file_users(file));
+    htpasswd_file_free(file);
+}
+
+static void read_keystone(struct conf_block *block, struct conf_auth *auth)
+{
+    const char *uri = NULL;
+    struct url url;
+    struct fault fault = {0};
+    conf_read_keystone(block, &auth->keystone);
+    block_unsigned(block, "cache_s", 0, CACHE_S_MAX, &auth->cache_s);
+    block_unsigned(block, "cache_size", 1, 1000000, &auth->cache_size);
+    int got = block_string(block, "www_authenticate_uri", &uri);
+    if (got == 0)
+        uri = auth->keystone.auth_url;
+    if (got < 0 || uri == NULL)
+        return;
+    if (got > 0 && (url_parse(uri, &url, &fault) < 0 || strpbrk(uri, "\"\\ ") != NULL))
+        block_complain(block, "www_authenticate_uri", "expected a URL%s%s",
+                       fault.message[0] == '\0' ? "" : ": ", fault.message);
+    else
+        auth->www_authenticate_uri = copy(block, "www_authenticate_uri", uri);
+}
+
+/* Complains of what is a key, but of another strategy. */
+static void refuse_strangers(struct conf_block *block, enum auth_strategy strategy)
+{
+    static const struct {
+        const char *key;
+        unsigned strategies;
+    } keys[] = {
+        {"users", 1u << AUTH_NONE | 1u << AUTH_HTTP_BASIC},
+        {"user_file", 1u << AUTH_HTTP_BASIC},
+        {"cache_s", 1u << AUTH_HTTP_BASIC | 1u << AUTH_KEYSTONE},
+        {"cache_size", 1u << AUTH_KEYSTONE},
+        {"auth_url", 1u << AUTH_KEYSTONE},
+        {"www_authenticate_uri", 1u << AUTH_KEYSTONE},
+    };
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        if ((keys[i].strategies & 1u << strategy) == 0 && block_take(block, keys[i].key) != NULL)
+            block_complain(block, keys[i].key, "strategy \"%s\" has no such key",
+                           strategies[strategy]);
+    }
+}
+
+static void read_strategy(struct conf_block *block, struct conf_auth *auth)
+{
+    unsigned strategy = sizeof strategies / sizeof strategies[0];
+    if (block_take(block, "strategy") == NULL)
+        block_complain(block, "strategy", "missing: expected " STRATEGIES);
+    block_word(block, "strategy", strategies, STRATEGIES, &strategy);
+    if (strategy > AUTH_KEYSTONE)
+        return; /* reported; and which other keys there may be, nobody knows */
+    auth->strategy = (enum auth_strategy)strategy;
+    auth->cache_s = CACHE_S;
+    auth->cache_size = CACHE_SIZE;
+    switch (auth->strategy) {
+    case AUTH_NONE:
+        read_users(block, auth);
+        break;
+    case AUTH_HTTP_BASIC:
+        read_http_basic(block, auth);
+        break;
+    case AUTH_KEYSTONE:
+        read_keystone(block, auth);
+        break;
+    }
+    refuse_strangers(block, auth->strategy);
+    block_finish(block);
+}
+
+/* Room at `at`, the first behind the last; false when memory is out. */
+static bool make_room(struct conf *conf, size_t at)
+{
+    if (at < conf->auth_count)
+        return true;
+    struct conf_auth *auths = realloc(conf->auths, (at + 1) * sizeof *auths);
+    if (auths == NULL)
+        return false;
+    auths[at] = (struct conf_auth){0};
+    conf->auths = auths;
+    conf->auth_count = at + 1;
+    return true;
+}
+
+bool conf_read_auth(struct conf_block *block, size_t at)
+{
+    struct conf *conf = block->reader->conf;
+    struct conf_block auth;
+    if (block_take(block, "auth") == NULL)
+        return false;
+    if (!make_room(conf, at)) {
+        block_complain(block, "auth", "out of memory");
+        return false;
+    }
+    if (block_group(block, "auth", block->path[0] == '\0' ? "auth." : "listen.auth.", &auth) > 0)
+        read_strategy(&auth, &conf->auths[at]);
+    return true;
+}
+
+void conf_auth_clear(struct conf_auth *auth)
+{
+    for (size_t i = 0; i < auth->user_count; i++) {
+        free(auth->users[i].name);
+        free(auth->users[i].project_id);
+        conf_names_clear(&auth->users[i].roles);
+    }
+    free(auth->users);
+    free(auth->user_file);
+    free(auth->www_authenticate_uri);
+    conf_keystone_clear(&auth->keystone);
+    *auth = (struct conf_auth){0};
+}
