@@ -21,6 +21,8 @@ _nmictl_nodes()
     local url=$1 line name
     local -a options=(--timeout 1 -f json)
     [[ -n $url ]] && options+=(-u "$url")
+    [[ -n $user ]] && options+=(--user "$user")
+    [[ -n $token_file && $token_file != - ]] && options+=(--token-file "$token_file")
     while IFS= read -r line; do
         if [[ $line =~ ^\ {6}\"name\":\ \"([A-Za-z0-9._-]+)\",?$ ]]; then
             name=${BASH_REMATCH[1]}
@@ -31,7 +33,7 @@ _nmictl_nodes()
 
 _nmictl()
 {
-    local current previous word verb='' named='' url='' skip='' i cword
+    local current previous word verb='' named='' url='' user='' token_file='' skip='' i cword
     local -a words verbs statuses options
     COMPREPLY=()
     # Its words keep "http://h:1" in one piece, which COMP_WORDS does not.
@@ -43,22 +45,30 @@ _nmictl()
     fi
     current=${words[cword]}
     previous=${words[cword - 1]}
-    verbs=(inject-nmi nodes show probe lock unlock status actions version help)
+    verbs=(inject-nmi nodes show probe lock unlock status actions audit version help)
     statuses=(ACTIVE BUILD ERROR PAUSED RESCUED RESIZED SHELVED SHELVED_OFFLOADED SHUTOFF
         SUSPENDED SOFT_DELETED DELETED UNKNOWN default)
 
     for ((i = 1; i < cword; i++)); do
         word=${words[i]}
         if [[ -n $skip ]]; then
-            [[ $skip == url ]] && url=$word
+            case $skip in
+            url) url=$word ;;
+            user) user=$word ;;
+            token_file) token_file=$word ;;
+            esac
             skip=
             continue
         fi
         case $word in
         -u | --url) skip=url ;;
+        --user) skip=user ;;
+        --token-file) skip=token_file ;;
         -f | --format | --timeout | --parallel | --node | --state | --limit | --marker | \
-            --callback-url) skip=value ;;
+            --callback-url | --action | --by | --project | --since | --until) skip=value ;;
         --url=*) url=${word#--url=} ;;
+        --user=*) user=${word#--user=} ;;
+        --token-file=*) token_file=${word#--token-file=} ;;
         -*) ;;
         *) if [[ -z $verb ]]; then verb=$word; else named=yes; fi ;;
         esac
@@ -71,7 +81,9 @@ _nmictl()
         mapfile -t words < <(_nmictl_nodes "$url")
         _nmictl_offer "$current" "${words[@]}"
         ;;
-    -u | --url | --timeout | --parallel | --limit | --marker | --callback-url) ;;
+    --token-file) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
+    -u | --url | --user | --timeout | --parallel | --limit | --marker | --callback-url | \
+        --action | --by | --project | --since | --until) ;;
     *) _nmictl_words ;;
     esac
 }
@@ -79,13 +91,14 @@ _nmictl()
 # What stands where no option wants its value: an option, a verb or a node.
 _nmictl_words()
 {
-    options=(--url --help --format --timeout)
+    options=(--url --user --token-file --help --format --timeout)
     case $verb in
     '') options+=(--version) ;;
     inject-nmi) options+=(--force --parallel --callback-url) ;;
     probe | unlock | status) options+=(--parallel) ;;
     lock) options+=(--default --parallel) ;;
     actions) options+=(--node --state --limit --all --marker) ;;
+    audit) options+=(--node --action --by --project --refused --since --until --limit --all --marker) ;;
     help) options=() ;;
     esac
     if [[ $current == -* ]]; then

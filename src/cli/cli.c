@@ -48,6 +48,19 @@ int cli_print_json(const json_t *json)
     return EXIT_ONE_FAILED;
 }
 
+struct client *cli_connect(const struct cli *cli, size_t limit, struct fault *fault)
+{
+    struct client *client = client_new(cli->url, limit, fault);
+    struct credentials *credentials =
+        client == NULL ? NULL : credentials_new(cli->user, cli->token_file, fault);
+    if (credentials == NULL) {
+        client_free(client);
+        return NULL;
+    }
+    client_use(client, credentials);
+    return client;
+}
+
 long cli_timeout_ms(const struct cli *cli, long seconds)
 {
     return (cli->timeout_s > 0 ? cli->timeout_s : seconds) * 1000;

@@ -29,15 +29,19 @@ enum cli_option {
     OPTION_MARKER = 1 << 8,
     OPTION_CALLBACK = 1 << 9,
     OPTION_DEFAULT = 1 << 10,
+    OPTION_AUDIT = 1 << 11, /* those of the verb audit alone */
 };
 
 /* One call of nmictl. Strings are borrowed from argv and the environment. */
 struct cli {
     const char *url;
+    const char *user, *token_file; /* NULL: not said */
     bool json, force, all, configured;
     long timeout_s; /* 0: the verb's own */
     size_t parallel;
     const char *node, *state, *marker, *callback_url;
+    const char *action, *by, *project, *since, *until; /* of the audit */
+    bool refused;
     size_t limit; /* 0: the verb's own */
     char **args;  /* after the verb */
     size_t arg_count;
@@ -52,7 +56,7 @@ struct verb {
 };
 
 extern const struct verb verb_inject_nmi, verb_nodes, verb_show, verb_probe, verb_lock, verb_unlock,
-    verb_status, verb_actions, verb_version;
+    verb_status, verb_actions, verb_audit, verb_version;
 
 /* Says it on stderr, escaped, as one line "nmictl: ...". */
 void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -65,6 +69,10 @@ int cli_usage(const struct fault *fault, const char *verb);
 
 /* Prints json; 0, or the exit code of a failure. */
 int cli_print_json(const json_t *json);
+
+/* A client of cli->url with the user's credentials. NULL with FAULT_USAGE, FAULT_SYSTEM,
+ * FAULT_MEMORY. Once: the secrets of the environment are wiped by it. */
+struct client *cli_connect(const struct cli *cli, size_t limit, struct fault *fault);
 
 /* GET of path: 0 and *ret_body, or -1. */
 int cli_get(const struct cli *cli, struct client *client, const char *path, size_t cap,

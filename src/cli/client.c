@@ -4,96 +4,15 @@
  */
 #include "cli/client.h"
 
-#include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/un.h>
+#include "base/clock.h"
 #include "cli/answer.h"
+#include "cli/client_state.h"
 
 #define CONNECT_MS 5000L
 #define TURN_MS    1000
-
-struct transfer {
-    struct client *client;
-    struct transfer *next, **link;
-    CURL *easy;
-    struct curl_slist *headers;
-    char error[CURL_ERROR_SIZE];
-    char *bytes;
-    size_t length, room, cap;
-    bool sent, too_large, out_of_memory;
-    client_done_fn *done;
-    void *arg;
-};
-
-struct client {
-    CURLM *multi;
-    char *shown;  /* the URL as the user gave it */
-    char *base;   /* what a path is appended to */
-    char *socket; /* of unix:PATH, or NULL */
-    struct transfer *transfers;
-    size_t pending;
-};
-
-/* Takes what the user gave apart. Credentials in a URL would be seen by everyone who runs ps. */
-static int url_check(const char *url, struct fault *fault)
-{
-    static const struct {
-        CURLUPart part;
-        const char *what;
-    } refused[] = {{CURLUPART_USER, "a user name"},
-                   {CURLUPART_PASSWORD, "a password"},
-                   {CURLUPART_QUERY, "a query"},
-                   {CURLUPART_FRAGMENT, "a fragment"}};
-    int rc = 0;
-    char *text = NULL;
-    CURLU *parts = curl_url();
-    if (parts == NULL)
-        return fault_set(fault, FAULT_MEMORY, "out of memory");
-    CURLUcode bad = curl_url_set(parts, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME);
-    if (bad != CURLUE_OK || curl_url_get(parts, CURLUPART_SCHEME, &text, 0) != CURLUE_OK ||
-        (strcmp(text, "http") != 0 && strcmp(text, "https") != 0))
-        rc = fault_set(fault, FAULT_USAGE, "'%s' is no URL of nmid: http://HOST:PORT or unix:PATH",
-                       url);
-    curl_free(text);
-    for (size_t i = 0; rc == 0 && i < sizeof refused / sizeof refused[0]; i++) {
-        if (curl_url_get(parts, refused[i].part, &text, 0) != CURLUE_OK)
-            continue;
-        curl_free(text);
-        rc = fault_set(fault, FAULT_USAGE, "the URL of nmid must not have %s in it",
-                       refused[i].what);
-    }
-    curl_url_cleanup(parts);
-    return rc;
-}
-
-static int url_take(struct client *client, const char *url, struct fault *fault)
-{
-    if (strncmp(url, "unix:", 5) == 0) {
-        size_t length = strlen(url + 5);
-        if (length == 0 || length >= sizeof((struct sockaddr_un *)NULL)->sun_path)
-            return fault_set(fault, FAULT_USAGE, "the path of a unix: URL has 1 to %zu bytes",
-                             sizeof((struct sockaddr_un *)NULL)->sun_path - 1);
-        struct stat found;
-        if (stat(url + 5, &found) == 0 && !S_ISSOCK(found.st_mode))
-            return fault_set(fault, FAULT_USAGE, "%s is not a socket", url + 5);
-        client->socket = strdup(url + 5);
-        client->base = strdup("http://localhost");
-    } else {
-        if (url_check(url, fault) < 0)
-            return -1;
-        size_t length = strlen(url);
-        while (length > 0 && url[length - 1] == '/')
-            length--;
-        client->base = strndup(url, length);
-    }
-    client->shown = strdup(url);
-    if (client->base == NULL || client->shown == NULL)
-        return fault_set(fault, FAULT_MEMORY, "out of memory");
-    return 0;
-}
 
 struct client *client_new(const char *url, size_t limit, struct fault *fault)
 {
@@ -106,11 +25,12 @@ struct client *client_new(const char *url, size_t limit, struct fault *fault)
     client->multi = curl_multi_init();
     if (client->multi == NULL)
         fault_set(fault, FAULT_SYSTEM, "libcurl does not start");
-    if (client->multi == NULL || url_take(client, url, fault) < 0) {
+    if (client->multi == NULL || client_url_take(&client->url, url, fault) < 0) {
         client_free(client);
         return NULL;
     }
-    curl_multi_setopt(client->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)limit);
+    /* And one for the log-in. */
+    curl_multi_setopt(client->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)limit + 1);
     curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)limit);
     return client;
 }
@@ -122,10 +42,12 @@ static void transfer_free(struct transfer *transfer)
         *transfer->link = transfer->next;
         if (transfer->next != NULL)
             transfer->next->link = transfer->link;
-        curl_multi_remove_handle(client->multi, transfer->easy);
+        if (transfer->running)
+            curl_multi_remove_handle(client->multi, transfer->easy);
         client->pending--;
     }
     curl_easy_cleanup(transfer->easy);
+    secret_free(transfer->header);
     curl_slist_free_all(transfer->headers);
     free(transfer->bytes);
     free(transfer);
@@ -137,10 +59,10 @@ void client_free(struct client *client)
         return;
     while (client->transfers != NULL)
         transfer_free(client->transfers);
+    login_free(client->login);
+    credentials_free(client->credentials);
     curl_multi_cleanup(client->multi);
-    free(client->shown);
-    free(client->base);
-    free(client->socket);
+    client_url_clear(&client->url);
     free(client);
     curl_global_cleanup();
 }
@@ -208,7 +130,7 @@ static void easy_prepare(struct transfer *transfer)
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, body_take);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
-    curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, transfer->client->socket);
+    curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, transfer->client->url.socket);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "nmictl");
 }
 
@@ -217,7 +139,7 @@ static int easy_request(struct transfer *transfer, const struct client_request *
 {
     CURL *easy = transfer->easy;
     char *url = NULL;
-    if (asprintf(&url, "%s%s", transfer->client->base, request->path) < 0)
+    if (asprintf(&url, "%s%s", transfer->client->url.base, request->path) < 0)
         return -1;
     CURLcode rc = curl_easy_setopt(easy, CURLOPT_URL, url);
     free(url);
@@ -235,10 +157,13 @@ static int easy_request(struct transfer *transfer, const struct client_request *
     if (request->key != NULL && (header_add(transfer, "Idempotency-Key", request->key) < 0 ||
                                  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L) != CURLE_OK))
         return -1;
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, request->timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers);
+    transfer->deadline = clock_mono_us() + request->timeout_ms * INT64_C(1000);
+    transfer->keyed = request->key != NULL;
+    transfer->agent = strncmp(request->path, "/agent/", 7) == 0;
     return 0;
 }
+
+/* ---- Requests ---- */
 
 int client_send(struct client *client, const struct client_request *request, client_done_fn *done,
                 void *arg, struct fault *fault)
@@ -253,8 +178,7 @@ int client_send(struct client *client, const struct client_request *request, cli
     transfer->easy = curl_easy_init();
     if (transfer->easy != NULL)
         easy_prepare(transfer);
-    if (transfer->easy == NULL || easy_request(transfer, request) < 0 ||
-        curl_multi_add_handle(client->multi, transfer->easy) != CURLM_OK) {
+    if (transfer->easy == NULL || easy_request(transfer, request) < 0) {
         transfer_free(transfer);
         return fault_set(fault, FAULT_MEMORY, "out of memory");
     }
@@ -264,6 +188,7 @@ int client_send(struct client *client, const struct client_request *request, cli
         transfer->next->link = &transfer->next;
     client->transfers = transfer;
     client->pending++;
+    transfer_start(transfer);
     return 0;
 }
 
@@ -277,7 +202,7 @@ static void failure_tell(const struct transfer *transfer, CURLcode rc, struct fa
         curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &os_errno) == CURLE_OK &&
         os_errno != 0)
         why = strerror((int)os_errno);
-    const char *url = transfer->client->shown;
+    const char *url = transfer->client->url.shown;
     if (transfer->too_large)
         fault_set(fault, FAULT_PROTOCOL, "the answer of %s is larger than %zu bytes", url,
                   transfer->cap);
@@ -293,9 +218,14 @@ static void failure_tell(const struct transfer *transfer, CURLcode rc, struct fa
 
 static void transfer_finish(struct transfer *transfer, CURLcode rc)
 {
-    struct client_answer answer = {.sent = transfer->sent};
+    struct client *client = transfer->client;
+    struct client_answer answer = {.sent = transfer->sent, .fault = transfer->doom};
     struct curl_header *location = NULL;
-    if (rc == CURLE_OK) {
+    if (client->asking == transfer)
+        client->asking = NULL;
+    if (transfer->doom.code != FAULT_NONE) {
+        ; /* it never ran */
+    } else if (rc == CURLE_OK) {
         curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &answer.status);
         if (transfer->length > 0)
             answer.body = json_loadb(transfer->bytes, transfer->length, 0, NULL);
@@ -305,24 +235,52 @@ static void transfer_finish(struct transfer *transfer, CURLcode rc)
     } else {
         failure_tell(transfer, rc, &answer.fault);
     }
-    transfer->done(transfer->arg, &answer);
+    bool again =
+        client->credentials != NULL && answer.status == 401 && transfer_again(transfer, &answer);
+    if (!again) {
+        if (client->credentials != NULL)
+            transfer_learn(transfer, &answer);
+        transfer->done(transfer->arg, &answer);
+        transfer_free(transfer);
+    }
     json_decref(answer.body);
-    transfer_free(transfer);
+    if (client->asking == NULL)
+        waiting_start(client);
+}
+
+/* Tells those that will not run. True: there were some. */
+static bool doomed_finish(struct client *client)
+{
+    bool any = false;
+    for (struct transfer *at = client->transfers; at != NULL;) {
+        if (at->doom.code == FAULT_NONE) {
+            at = at->next;
+            continue;
+        }
+        transfer_finish(at, CURLE_OK);
+        any = true;
+        at = client->transfers; /* its done() may have begun and ended others */
+    }
+    return any;
 }
 
 void client_turn(struct client *client, int timeout_ms, int wake_fd)
 {
     int running = 0, left = 0;
-    bool finished = false;
+    bool finished = doomed_finish(client);
     curl_multi_perform(client->multi, &running);
     for (CURLMsg *message; (message = curl_multi_info_read(client->multi, &left)) != NULL;) {
         if (message->msg != CURLMSG_DONE)
             continue;
         char *transfer = NULL;
         CURLcode rc = message->data.result;
+        finished = true;
+        if (login_owns(client->login, message->easy_handle)) {
+            login_end(client, rc);
+            continue;
+        }
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
         transfer_finish((struct transfer *)(void *)transfer, rc);
-        finished = true;
     }
     struct curl_waitfd wake = {.fd = wake_fd, .events = CURL_WAIT_POLLIN};
     if (!finished)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "base/fault.h"
+#include "cli/credentials.h"
 
 #define CLIENT_CAP_LIST ((size_t)64 << 20)
 #define CLIENT_CAP      ((size_t)1 << 20)
@@ -38,6 +39,13 @@ typedef void client_done_fn(void *arg, const struct client_answer *answer);
 struct client *client_new(const char *url, size_t limit, struct fault *fault);
 void client_free(
     struct client *client); /* drops what is under way, without a callback; NULL-safe */
+
+/* Requests bear these credentials from now on, and a 401 is answered with them, as credentials.h
+ * has it. Takes them over. */
+void client_use(struct client *client, struct credentials *credentials);
+
+/* What nmid shows may depend on who asks. */
+bool client_is_personal(const struct client *client);
 
 /* Begins a request; done(arg, answer) comes once, from a later client_turn(), which lends it the
  * answer. Everything in request is copied. */

@@ -189,6 +189,10 @@ static void job_posted(void *arg, const struct client_answer *answer)
     if (answer->fault.code != FAULT_NONE && !job->sent) {
         job_end(job, VERDICT_FAILED, fault_name(answer->fault.code),
                 fault_row(answer->fault.code)->exit_code, "%s", answer->fault.message);
+    } else if (answer->fault.code == FAULT_UNAUTHORIZED) {
+        job_end(job, VERDICT_UNKNOWN, fault_name(FAULT_UNAUTHORIZED), EXIT_UNKNOWN,
+                "the answer to the request was lost, and it cannot be asked again: %s",
+                answer->fault.message);
     } else if (answer->fault.code != FAULT_NONE) {
         job_again(job, job_check, answer->fault.message);
     } else if (answer_error(answer) != NULL && answer->status >= 400) {
@@ -263,6 +267,10 @@ static void job_polled(void *arg, const struct client_answer *answer)
         /* Not finished: a server that does not wait must not be asked without a pause. */
         job->resume = job_poll;
         job->wake = clock_mono_us() + PAUSE_MIN_US;
+    } else if (answer->fault.code == FAULT_UNAUTHORIZED) {
+        /* The credentials are no longer good. That says nothing of the action. */
+        job_end(job, VERDICT_UNKNOWN, fault_name(FAULT_UNAUTHORIZED), EXIT_UNKNOWN,
+                "what came of the action cannot be asked: %s", answer->fault.message);
     } else if (answer->fault.code == FAULT_NONE && answer->status >= 400 && answer->status < 500) {
         job_unknown(job, fault.message);
     } else {

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include "cli/cli.h"
 
@@ -16,7 +17,8 @@
 
 static const struct verb *const verbs[] = {&verb_inject_nmi, &verb_nodes,   &verb_show,
                                            &verb_probe,      &verb_lock,    &verb_unlock,
-                                           &verb_status,     &verb_actions, &verb_version};
+                                           &verb_status,     &verb_actions, &verb_audit,
+                                           &verb_version};
 #define VERBS (sizeof verbs / sizeof verbs[0])
 
 /* Long options without a short one; their values say where they stand in `rows`. */
@@ -31,7 +33,17 @@ enum {
     LONG_ALL,
     LONG_MARKER,
     LONG_CALLBACK,
-    LONG_DEFAULT
+    LONG_DEFAULT,
+    LONG_USER,
+    LONG_TOKEN_FILE,
+    LONG_TOKEN,
+    LONG_PASSWORD,
+    LONG_ACTION,
+    LONG_BY,
+    LONG_PROJECT,
+    LONG_REFUSED,
+    LONG_SINCE,
+    LONG_UNTIL
 };
 
 /* What the help says of an option, and which bit a verb needs to take it (0: every verb). */
@@ -41,25 +53,39 @@ static const struct option_row {
     const char *name, *usage, *what;
 } rows[] = {
     {'u', 0, "url", "-u, --url URL", "nmid's address: http://HOST:PORT or unix:PATH"},
+    {LONG_USER, 0, "user", "--user NAME", "as this user, with the password in NMID_PASSWORD"},
+    {LONG_TOKEN_FILE, 0, "token-file", "--token-file FILE",
+     "with the Keystone token in FILE; '-' is stdin"},
     {'f', OPTION_FORMAT, "format", "-f, --format FORMAT",
      "table (for people) or json (for programs)"},
     {LONG_TIMEOUT, OPTION_TIMEOUT, "timeout", "--timeout S",
      "give up after so many seconds (inject-nmi 120, probe 60, else 30)"},
     {LONG_FORCE, OPTION_FORCE, "force", "--force", "pass the hold-off and the node's status"},
     {LONG_PARALLEL, OPTION_PARALLEL, "parallel", "--parallel N", "nodes under way at a time (64)"},
-    {LONG_NODE, OPTION_NODE, "node", "--node NODE", "only the actions of this node"},
+    {LONG_NODE, OPTION_NODE, "node", "--node NODE", "only those of this node"},
     {LONG_STATE, OPTION_STATE, "state", "--state STATE", "only those accepted, sent or finished"},
     {LONG_LIMIT, OPTION_LIMIT, "limit", "--limit N", "at most so many (100)"},
     {LONG_ALL, OPTION_ALL, "all", "--all", "the whole history"},
-    {LONG_MARKER, OPTION_MARKER, "marker", "--marker ID", "only those older than this action"},
+    {LONG_MARKER, OPTION_MARKER, "marker", "--marker ID", "only those older than this one"},
     {LONG_CALLBACK, OPTION_CALLBACK, "callback-url", "--callback-url URL",
      "nmid posts each finished action there too"},
     {LONG_DEFAULT, OPTION_DEFAULT, "default", "--default", "back to the configuration's lock"},
+    {LONG_ACTION, OPTION_AUDIT, "action", "--action ID", "only what concerns this action"},
+    {LONG_BY, OPTION_AUDIT, "by", "--by USER", "only what this user asked for"},
+    {LONG_PROJECT, OPTION_AUDIT, "project", "--project ID", "only what this project asked for"},
+    {LONG_REFUSED, OPTION_AUDIT, "refused", "--refused", "only refusals"},
+    {LONG_SINCE, OPTION_AUDIT, "since", "--since TIME", "since then: 2h, 7d, or 2026-11-22T21:28:23Z"},
+    {LONG_UNTIL, OPTION_AUDIT, "until", "--until TIME", "before then"},
     {'h', 0, "help", "-h, --help", "this help"},
 };
 #define ROWS (sizeof rows / sizeof rows[0])
 
 static const struct option options[] = {{"url", required_argument, NULL, 'u'},
+                                        {"user", required_argument, NULL, LONG_USER},
+                                        {"token-file", required_argument, NULL, LONG_TOKEN_FILE},
+                                        /* Refused, and not taken for the start of another. */
+                                        {"token", optional_argument, NULL, LONG_TOKEN},
+                                        {"password", optional_argument, NULL, LONG_PASSWORD},
                                         {"format", required_argument, NULL, 'f'},
                                         {"timeout", required_argument, NULL, LONG_TIMEOUT},
                                         {"force", no_argument, NULL, LONG_FORCE},
@@ -71,6 +97,12 @@ static const struct option options[] = {{"url", required_argument, NULL, 'u'},
                                         {"marker", required_argument, NULL, LONG_MARKER},
                                         {"callback-url", required_argument, NULL, LONG_CALLBACK},
                                         {"default", no_argument, NULL, LONG_DEFAULT},
+                                        {"action", required_argument, NULL, LONG_ACTION},
+                                        {"by", required_argument, NULL, LONG_BY},
+                                        {"project", required_argument, NULL, LONG_PROJECT},
+                                        {"refused", no_argument, NULL, LONG_REFUSED},
+                                        {"since", required_argument, NULL, LONG_SINCE},
+                                        {"until", required_argument, NULL, LONG_UNTIL},
                                         {"help", no_argument, NULL, 'h'},
                                         {"version", no_argument, NULL, 'V'},
                                         {NULL, 0, NULL, 0}};
@@ -116,6 +148,7 @@ static void help_print(const struct verb *verb)
     puts("  -V, --version        the version of nmictl\n\n"
          "NMID_URL in the environment stands for --url. The default is unix:" CLI_SOCKET "\n"
          "where that socket is, else " CLI_URL ".\n"
+         "NMID_USER stands for --user. For a nmid with Keystone: OS_TOKEN, or an openrc's OS_*.\n"
          "NODE is a name, a UUID or a host list: 'rack1-n[1-64]'.\n\n"
          "Example: nmictl inject-nmi rack1-n1");
 }
@@ -157,6 +190,22 @@ static int format_parse(const char *text, bool *ret_json, struct fault *fault)
     return 0;
 }
 
+static void option_take_audit(int value, struct cli *cli)
+{
+    if (value == LONG_ACTION)
+        cli->action = optarg;
+    else if (value == LONG_BY)
+        cli->by = optarg;
+    else if (value == LONG_PROJECT)
+        cli->project = optarg;
+    else if (value == LONG_SINCE)
+        cli->since = optarg;
+    else if (value == LONG_UNTIL)
+        cli->until = optarg;
+    else if (value == LONG_REFUSED)
+        cli->refused = true;
+}
+
 /* Those that need no check here. */
 static void option_take_text(int value, struct cli *cli)
 {
@@ -168,10 +217,16 @@ static void option_take_text(int value, struct cli *cli)
         cli->marker = optarg;
     else if (value == LONG_CALLBACK)
         cli->callback_url = optarg;
+    else if (value == LONG_USER)
+        cli->user = optarg;
+    else if (value == LONG_TOKEN_FILE)
+        cli->token_file = optarg;
     else if (value == LONG_ALL)
         cli->all = true;
     else if (value == LONG_DEFAULT)
         cli->configured = true;
+    else
+        option_take_audit(value, cli);
 }
 
 /* Takes one option; -1 with a fault. */
@@ -200,6 +255,9 @@ static int option_take(int value, struct cli *cli, struct parsed *parsed, struct
         parsed->help = true;
     } else if (value == 'V') {
         parsed->version = true;
+    } else if (value == LONG_TOKEN || value == LONG_PASSWORD) {
+        rc = fault_set(fault, FAULT_USAGE, "everybody on this host sees the arguments: %s instead",
+                       value == LONG_TOKEN ? "--token-file or OS_TOKEN" : "NMID_PASSWORD");
     } else {
         option_take_text(value, cli);
     }
@@ -210,14 +268,18 @@ static int option_take(int value, struct cli *cli, struct parsed *parsed, struct
 static int option_refuse(int value, char **argv, struct fault *fault)
 {
     const char *text = argv[optind - 1];
+    /* Without its value, which may be a secret that nobody should have put there. */
+    int length = (int)strcspn(text, "=");
+    if (length > 64)
+        length = 64;
     if (value == ':')
-        return fault_set(fault, FAULT_USAGE, "the option '%.64s' wants a value", text);
+        return fault_set(fault, FAULT_USAGE, "the option '%.*s' wants a value", length, text);
     if (optopt > 0 && optopt < LONG_FIRST && strncmp(text, "--", 2) != 0)
         return fault_set(fault, FAULT_USAGE, "there is no option '-%c'", optopt);
     if (optopt > 0)
-        return fault_set(fault, FAULT_USAGE, "the option '%.64s' takes no value", text);
-    return fault_set(fault, FAULT_USAGE, "there is no option '%.64s', or it is cut too short",
-                     text);
+        return fault_set(fault, FAULT_USAGE, "the option '%.*s' takes no value", length, text);
+    return fault_set(fault, FAULT_USAGE, "there is no option '%.*s', or it is cut too short",
+                     length, text);
 }
 
 static int options_parse(int argc, char **argv, struct cli *cli, struct parsed *parsed,
@@ -298,6 +360,9 @@ int main(int argc, char **argv)
     struct fault fault = {0};
     if (cli.url == NULL || cli.url[0] == '\0')
         cli.url = default_url();
+    /* No core: it could hold a password or a token. */
+    const struct rlimit core = {1, 1};
+    setrlimit(RLIMIT_CORE, &core);
     /* A reader of stdout that goes away must not end nmictl while actions are under way. */
     signal(SIGPIPE, SIG_IGN);
     if (options_parse(argc, argv, &cli, &parsed, &fault) < 0)

@@ -147,13 +147,14 @@ static int targets_names(const struct cli *cli, struct hostlist *ret_names, stru
     return 0;
 }
 
-/* Says which names are no nodes, one line each. */
+/* Says which names are no nodes, one line each. Another project's node looks like none. */
 static void targets_say_missing(const struct targets *targets)
 {
+    const char *personal = client_is_personal(targets->client) ? " that you may see" : "";
     for (size_t i = 0; i < targets->count; i++) {
         const struct target *target = &targets->items[i];
         if (target->uuid[0] == '\0' && target->fault.code == FAULT_NODE_NOT_FOUND)
-            cli_say("no node '%s'", target->asked);
+            cli_say("no node '%s'%s", target->asked, personal);
         else if (target->uuid[0] == '\0')
             cli_say("no node '%s': %s", target->asked, target->fault.message);
     }
@@ -185,9 +186,10 @@ int targets_use(const struct cli *cli, const struct targets_use *use)
     struct fault fault = {0};
     struct hostlist names = {0};
     struct targets targets = {0};
-    struct client *client = client_new(cli->url, cli->parallel, &fault);
+    struct client *client = NULL;
     int code;
-    if (client == NULL || targets_names(cli, &names, &fault) < 0) {
+    if (targets_names(cli, &names, &fault) < 0 ||
+        (client = cli_connect(cli, cli->parallel, &fault)) == NULL) {
         code = cli_usage(&fault, use->verb->name);
     } else if (targets_find(&targets, cli, client, &names, &fault) < 0) {
         code = cli_fail(&fault);

@@ -229,7 +229,7 @@ static int run(const struct cli *cli)
         fault_set(&fault, FAULT_USAGE, "--state is accepted, sent or finished, not '%.64s'",
                   cli->state);
     else
-        client = client_new(cli->url, 1, &fault);
+        client = cli_connect(cli, 1, &fault);
     if (client != NULL)
         code = cli->arg_count > 0 ? action_get(cli, client, &fault)
                                   : actions_list(cli, client, &fault);

@@ -52,7 +52,7 @@ static int run(const struct cli *cli)
     json_t *body = NULL;
     const json_t *nodes = NULL;
     int code;
-    struct client *client = client_new(cli->url, 1, &fault);
+    struct client *client = cli_connect(cli, 1, &fault);
     if (client == NULL)
         return cli_usage(&fault, verb_nodes.name);
     if (cli_get(cli, client, "/agent/v1/nodes", CLIENT_CAP_LIST, &body, &fault) < 0 ||
@@ -71,10 +71,12 @@ const struct verb verb_nodes = {
     .name = "nodes",
     .arguments = "",
     .summary = "list the nodes",
-    .help = "\"(run-time)\" stands behind a status or a lock that was set with nmictl.\n"
-            "With -f json the document of GET /agent/v1/nodes: {\"nodes\": [...]}.\n"
-            "\n"
-            "Example: nmictl nodes -f json\n",
+    .help =
+        "Only those that you may see. \"(run-time)\" stands behind a status or a lock that was\n"
+        "set with nmictl, \"(ironic)\" behind a status that Ironic tells.\n"
+        "With -f json the document of GET /agent/v1/nodes: {\"nodes\": [...]}.\n"
+        "\n"
+        "Example: nmictl nodes -f json\n",
     .options = OPTION_TIMEOUT | OPTION_FORMAT,
     .run = run,
 };

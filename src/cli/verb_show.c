@@ -10,7 +10,7 @@
 static int node_get(const struct cli *cli, json_t **ret_node, struct fault *fault)
 {
     struct hostlist names = {0};
-    struct client *client = client_new(cli->url, 1, fault);
+    struct client *client = cli_connect(cli, 1, fault);
     char *path = NULL;
     int rc = -1;
     if (client != NULL && hostlist_add(&names, cli->args[0], fault) == 0) {
@@ -21,6 +21,10 @@ static int node_get(const struct cli *cli, json_t **ret_node, struct fault *faul
             fault_set(fault, FAULT_MEMORY, "out of memory");
         else
             rc = cli_get(cli, client, path, 0, ret_node, fault);
+        /* Another project's node looks like none. */
+        if (fault->code == FAULT_NODE_NOT_FOUND && client_is_personal(client))
+            snprintf(fault->message, sizeof fault->message, "no node '%.255s' that you may see",
+                     names.names[0]);
     }
     free(path);
     hostlist_clear(&names);

@@ -17,15 +17,19 @@ A fault is a rule: it applies to the first `times` requests whose method and pat
                the same keys and instance, as a nmid that was killed and started anew
   forget       does the work, drops the connection and forgets all keys, as a nmid that was started
                anew with another journal
+Credentials: with `users` (name -> password) it asks for HTTP basic, with `keystone` (a FakeKeystone)
+for one of its tokens; `credentials` has what each request brought along.
 On the command line: --fault 'POST /actions$ drop 1'.
 """
 import argparse
+import base64
 import json
 import re
 import socket
 import socketserver
 import sys
 import threading
+import time
 import uuid
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -70,6 +74,9 @@ class FakeNmid:
         self.page = 100
         self.endless = False
         self.requests = []   # (method, path)
+        self.users = None    # name -> password
+        self.keystone = None # a FakeKeystone
+        self.credentials = [] # (Authorization, X-Auth-Token), each of them or None
         self.posts = []      # (node name, key, body)
         self.injections = {} # node name -> count
         self.actions = {}    # id -> action, in the order of their making
@@ -146,6 +153,17 @@ class FakeNmid:
                 return rule
         return None
 
+    def challenge(self, authorization, token):
+        """None when these are good, else what a 401 asks for."""
+        if self.keystone is not None:
+            known = self.keystone.tokens.get(token, (None, 0))[1] > time.time()
+            return None if known else 'Keystone uri="%s"' % self.keystone.url
+        if self.users is not None:
+            good = ["Basic " + base64.b64encode(("%s:%s" % pair).encode()).decode()
+                    for pair in self.users.items()]
+            return None if authorization in good else 'Basic realm="nmid"'
+        return None
+
     def make_action(self, node, name="inject_nmi"):
         action = {"id": "req-" + str(uuid.uuid4()), "node_uuid": node["uuid"],
                   "node_name": node["name"], "action": name, "contract": "agent",
@@ -204,6 +222,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         with fake.changed:
             fake.requests.append((method, self.path))
+            brought = self.headers.get("Authorization"), self.headers.get("X-Auth-Token")
+            fake.credentials.append(brought)
+            challenge = None if self.path == "/healthz" else fake.challenge(*brought)
             rule = fake.take_fault(method, self.path)
             fake.changed.notify_all()
         what = rule.what if rule else ""
@@ -213,6 +234,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.answer(int(rule.argument), {}, b"")
         elif what == "redirect":
             self.answer(302, {"Location": rule.argument}, b"")
+        elif challenge is not None:
+            refusal = error(401, "unauthorized", "The request you have made requires authentication.")
+            self.answer(401, {"WWW-Authenticate": challenge}, json.dumps(refusal[2]).encode())
         else:
             self.misbehave(rule, *self.route(method, body))
 

@@ -11,6 +11,8 @@ TESTS += tests/system/test_nmictl_journal.py
 EXTRA_DIST += tests/system/test_nmictl.py tests/system/test_nmictl_views.py \
 	tests/system/test_nmictl_journal.py \
 	tests/system/nmictl_case.py tests/system/fake_nmid.py
+TESTS += tests/system/test_nmictl_auth.py
+EXTRA_DIST += tests/system/test_nmictl_auth.py
 
 # HTTP and the contracts.
 TESTS += tests/system/test_http_guards.py tests/system/test_contract_nova.py \
@@ -50,6 +52,8 @@ tests/system/clock_shim.so: $(srcdir)/tests/system/clock_shim.c
 		-o $@ $(srcdir)/tests/system/clock_shim.c
 
 # Who may: the table of docs/policy.md, passwords, local users.
+TESTS += tests/system/test_attacks.py
+EXTRA_DIST += tests/system/test_attacks.py
 TESTS += tests/system/test_policy_table.py tests/system/test_auth_basic.py \
 	tests/system/test_local_users.py tests/system/test_auth_reload.py
 EXTRA_DIST += tests/system/test_policy_table.py tests/system/policy_table.py \
@@ -61,5 +65,5 @@ TESTS += tests/system/test_state_source.py
 EXTRA_DIST += tests/system/test_state_source.py tests/system/fake_ironic.py
 
 # The audit, and the same in the system's journal.
-TESTS += tests/system/test_audit_journal.py
-EXTRA_DIST += tests/system/test_audit_journal.py
+TESTS += tests/system/test_audit.py tests/system/test_audit_journal.py
+EXTRA_DIST += tests/system/test_audit.py tests/system/test_audit_journal.py

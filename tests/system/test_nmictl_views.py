@@ -11,7 +11,8 @@ import uuid
 from fake_nmid import FakeNmid, make_node
 from nmictl_case import Case, NMICTL, SOURCE, closed_port, environment, nmictl
 
-VERBS = ("inject-nmi", "nodes", "show", "probe", "lock", "unlock", "status", "actions", "version")
+VERBS = ("inject-nmi", "nodes", "show", "probe", "lock", "unlock", "status", "actions",
+         "audit", "version")
 
 
 class Usage(unittest.TestCase):
@@ -338,7 +339,7 @@ class Views(Case):
 class Completion(Case):
     names = ("rack1-n1", "rack1-n2", "other", "$(touch owned)", "a b")
 
-    def complete(self, *words):
+    def complete(self, *words, password=""):
         folder = self.temporary()
         os.symlink(os.path.abspath(NMICTL), os.path.join(folder, "nmictl"))
         script = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '
@@ -348,11 +349,21 @@ class Completion(Case):
             ["bash", "-c", script, "bash", os.path.join(SOURCE, "conf", "nmictl.bash"), "nmictl",
              *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True,
             timeout=60, encoding="utf-8",
-            env=environment(NMID_URL=self.fake.url,
+            env=environment(NMID_URL=self.fake.url, NMID_PASSWORD=password,
                             PATH=folder + ":" + os.environ.get("PATH", "/usr/bin:/bin")))
         self.assertEqual(result.stderr, "")
         self.assertEqual(os.listdir(folder), ["nmictl"])
         return sorted(result.stdout.split("\n")[:-1])
+
+    def test_credentials(self):
+        """Nodes are asked for as the command will ask; nobody is asked for a password."""
+        self.fake.users = {"alice": "sesame"}
+        self.assertEqual(self.complete("show", "oth"), [""])
+        self.assertEqual(self.complete("--user", "alice", "show", "oth"), [""])
+        for words in (("--user", "alice"), ("--user=alice",)):
+            self.assertEqual(self.complete(*words, "show", "oth", password="sesame"), ["other"])
+        self.assertEqual(self.complete("--user", ""), [""])
+        self.assertEqual(self.complete("--token-file", "nmi"), ["nmictl"])
 
     def test_verbs_and_options(self):
         self.assertEqual(self.complete(""), sorted(VERBS + ("help",)))

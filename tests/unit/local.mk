@@ -32,6 +32,11 @@ tests_unit_test_hostlist_LDADD = libnmictl.a libnmid.a $(JANSSON_LIBS) $(CMOCKA_
 tests_unit_test_table_SOURCES = tests/unit/test_table.c
 tests_unit_test_table_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_table_LDADD = libnmictl.a libnmid.a $(JANSSON_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/test_openrc
+TESTS += tests/unit/test_openrc
+tests_unit_test_openrc_SOURCES = tests/unit/test_openrc.c
+tests_unit_test_openrc_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_openrc_LDADD = libnmictl.a libnmid.a $(CURL_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS)
 
 # HTTP and the contracts that speak it, over real sockets.
 check_PROGRAMS += tests/unit/test_agent tests/unit/test_agent_more tests/unit/test_http_guards \

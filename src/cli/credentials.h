@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The user's credentials, and which of them nmid gets.
+ *
+ * What was named for nmid (--user or NMID_USER, --token-file) goes with every request. What lies in
+ * the environment for a whole cloud (OS_TOKEN, an openrc) goes only to a nmid that has answered 401
+ * and asks for Keystone: whoever has an openrc loaded and talks to a local socket does not spread
+ * it. Once an interrupt was asked for as somebody it is never asked for as somebody else, because
+ * nmid knows a repeat by its key and its caller. */
+#ifndef NMID_CLI_CREDENTIALS_H
+#define NMID_CLI_CREDENTIALS_H
+
+#include <stdbool.h>
+#include "base/fault.h"
+#include "base/secret.h"
+#include "cli/openrc.h"
+
+struct credentials;
+
+/* What a 401 asks for: the scheme of WWW-Authenticate. */
+enum challenge { CHALLENGE_NONE, CHALLENGE_BASIC, CHALLENGE_KEYSTONE, CHALLENGE_OTHER };
+
+/* What becomes of a request that was refused with 401. */
+enum credentials_next {
+    CREDENTIALS_FINAL, /* the fault says why */
+    CREDENTIALS_AGAIN, /* send it again, with the credentials of now */
+    CREDENTIALS_LOGIN, /* send it again after a log-in */
+};
+
+/* Reads the environment, and wipes the secrets there; user and token_file are those of the command
+ * line, or NULL. Asks for a password where one is missing and stdin is a terminal. NULL with
+ * FAULT_USAGE, FAULT_MEMORY. */
+struct credentials *credentials_new(const char *user, const char *token_file, struct fault *fault);
+
+/* Wipes; NULL-safe. */
+void credentials_free(struct credentials *credentials);
+
+/* The header that a request gets now ("X-Auth-Token: ..."), or NULL: none. Until the next call that
+ * changes something; `generation` tells which one it is. */
+const struct secret *credentials_header(const struct credentials *credentials);
+unsigned credentials_generation(const struct credentials *credentials);
+
+/* What the header has in it: "the password", "the token"; for people. */
+const char *credentials_secret_name(const struct credentials *credentials);
+
+/* A 401 might change what requests get: until the first answer there should be one request alone.
+ */
+bool credentials_open(const struct credentials *credentials);
+
+/* Without a log-in no request can be sent. */
+bool credentials_wants_login(const struct credentials *credentials);
+const struct openrc *credentials_openrc(const struct credentials *credentials);
+
+/* Keystone gave this token. -1: it cannot be one, or memory is out. */
+int credentials_logged_in(struct credentials *credentials, const char *token, struct fault *fault);
+
+/* A request of this generation was let in. */
+void credentials_worked(struct credentials *credentials, unsigned generation);
+
+/* An interrupt was asked for: from here on the caller stays the same. */
+void credentials_settle(struct credentials *credentials);
+
+/* nmid answered 401 to a request of this generation. words: what it said, or "". */
+enum credentials_next credentials_refused(struct credentials *credentials, unsigned generation,
+                                          enum challenge challenge, const char *words,
+                                          struct fault *fault);
+
+/* The scheme of one value of WWW-Authenticate. */
+enum challenge challenge_parse(const char *value);
+
+#endif
