@@ -251,8 +251,13 @@ struct agent *agent_new(struct loop *loop, struct engine *engine, size_t history
                         const char *version, struct fault *fault)
 {
     struct agent *agent = calloc(1, sizeof *agent);
-    if (agent == NULL || (agent->batches = map_new()) == NULL) {
-        free(agent);
+    if (agent != NULL) {
+        agent->batches = map_new();
+        agent->makers = map_new();
+        agent->newest_end = &agent->oldest;
+    }
+    if (agent == NULL || agent->batches == NULL || agent->makers == NULL) {
+        agent_free(agent);
         fault_set(fault, FAULT_MEMORY, "out of memory");
         return NULL;
     }
@@ -260,7 +265,6 @@ struct agent *agent_new(struct loop *loop, struct engine *engine, size_t history
     agent->engine = engine;
     agent->history = history;
     agent->version = version;
-    agent->newest_end = &agent->oldest;
     return agent;
 }
 
@@ -271,5 +275,6 @@ void agent_free(struct agent *agent)
     agent_drop_batches(agent);
     agent_drop_changes(agent);
     map_free(agent->batches);
+    map_free(agent->makers);
     free(agent);
 }

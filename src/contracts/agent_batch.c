@@ -22,8 +22,15 @@ struct entry {
     json_t *refused;          /* what stands for the action of a node that is not there */
 };
 
+/* Who makes batches: a project, or a user without one. */
+struct maker {
+    size_t batches, entries; /* that are kept */
+    char name[];
+};
+
 struct batch {
     char id[BATCH_ID_TEXT];
+    struct maker *maker;
     char *project_id; /* of who made it; or NULL */
     struct batch *next;
     struct http_exchange *exchange; /* NULL once answered */
@@ -42,13 +49,43 @@ static void batch_free(struct batch *batch)
     free(batch);
 }
 
-static void drop_oldest(struct agent *agent)
+static void maker_leave(struct agent *agent, struct maker *maker)
 {
-    struct batch *batch = agent->oldest;
-    agent->oldest = batch->next;
-    if (agent->oldest == NULL)
-        agent->newest_end = &agent->oldest;
+    if (--maker->batches > 0)
+        return;
+    map_remove(agent->makers, maker->name);
+    free(maker);
+}
+
+/* The caller, with one batch more; NULL when memory is out. */
+static struct maker *maker_join(struct agent *agent, const struct principal *caller)
+{
+    const char *project = caller->project_id, *name = project != NULL ? project : caller->user;
+    size_t len = name == NULL ? 0 : strlen(name);
+    struct maker *maker = calloc(1, sizeof *maker + 1 + len + 1);
+    if (maker == NULL)
+        return NULL;
+    maker->name[0] = project != NULL ? 'p' : 'u';
+    memcpy(maker->name + 1, name != NULL ? name : "", len);
+    struct maker *known = map_get(agent->makers, maker->name);
+    if (known != NULL || map_put(agent->makers, maker->name, maker) < 0) {
+        free(maker);
+        maker = known;
+    }
+    if (maker != NULL)
+        maker->batches++;
+    return maker;
+}
+
+static void drop(struct agent *agent, struct batch **at)
+{
+    struct batch *batch = *at;
+    *at = batch->next;
+    if (agent->newest_end == &batch->next)
+        agent->newest_end = at;
     agent->entries -= batch->count;
+    batch->maker->entries -= batch->count;
+    maker_leave(agent, batch->maker);
     map_remove(agent->batches, batch->id);
     batch_free(batch);
 }
@@ -56,17 +93,37 @@ static void drop_oldest(struct agent *agent)
 void agent_drop_batches(struct agent *agent)
 {
     while (agent->oldest != NULL)
-        drop_oldest(agent);
+        drop(agent, &agent->oldest);
 }
 
-/* Takes the batch over, still empty; makes room, but not by dropping one that is to be answered. */
-static int batch_keep(struct agent *agent, struct batch *batch)
+/* Which batch goes when there is no room: the oldest, but first the oldest of somebody who takes up
+ * more than a quarter of it, for a batch costs its maker nothing. Not one that is to be answered. */
+static struct batch **find_victim(struct agent *agent)
 {
-    while (agent->oldest != NULL && agent->oldest->exchange == NULL &&
-           agent->entries > agent->history)
-        drop_oldest(agent);
-    if (map_put(agent->batches, batch->id, batch) < 0)
+    struct batch **oldest = NULL;
+    for (struct batch **at = &agent->oldest; *at != NULL; at = &(*at)->next) {
+        if ((*at)->exchange != NULL)
+            continue;
+        if ((*at)->maker->entries > agent->history / 4)
+            return at;
+        if (oldest == NULL)
+            oldest = at;
+    }
+    return oldest;
+}
+
+/* Takes the batch over, still empty. */
+static int batch_keep(struct agent *agent, struct batch *batch, const struct principal *caller)
+{
+    struct batch **victim;
+    while (agent->entries > agent->history && (victim = find_victim(agent)) != NULL)
+        drop(agent, victim);
+    if ((batch->maker = maker_join(agent, caller)) == NULL)
         return -1;
+    if (map_put(agent->batches, batch->id, batch) < 0) {
+        maker_leave(agent, batch->maker);
+        return -1;
+    }
     *agent->newest_end = batch;
     agent->newest_end = &batch->next;
     return 0;
@@ -248,7 +305,8 @@ static void make_batch(struct agent *agent, struct http_exchange *exchange,
         return;
     struct map *seen = map_new();
     struct batch *batch = batch_new(json_array_size(nodes), order->request.caller);
-    if (batch == NULL || seen == NULL || batch_keep(agent, batch) < 0) {
+    if (batch == NULL || seen == NULL ||
+        batch_keep(agent, batch, order->request.caller) < 0) {
         struct fault fault = {0};
         fault_set(&fault, FAULT_MEMORY, "out of memory; nothing was sent");
         agent_fault(exchange, &fault);
@@ -260,6 +318,7 @@ static void make_batch(struct agent *agent, struct http_exchange *exchange,
     batch->exchange = exchange;
     batch_submit(agent, batch, order, nodes, seen);
     agent->entries += batch->count;
+    batch->maker->entries += batch->count;
     map_free(seen);
     if (batch->waiting > 0)
         http_on_gone(exchange, on_gone, batch);

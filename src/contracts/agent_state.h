@@ -12,6 +12,7 @@ struct agent {
     struct engine *engine;
     const char *version;
     struct map *batches; /* by id */
+    struct map *makers;  /* of them, by name */
     struct batch *oldest, **newest_end;
     size_t entries, history;
     struct change *changes; /* of lock and status, not yet on disk */

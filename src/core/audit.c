@@ -93,19 +93,20 @@ static void say_decision(struct audit *audit, const struct audit_record *record,
 
 /* ---- Refusals beyond the rate ---- */
 
-static bool take_from_bucket(struct audit *audit)
+static bool take_from_bucket(struct audit *audit, bool known)
 {
+    struct audit_bucket *bucket = &audit->buckets[known];
     int64_t now = clock_mono_us(), full = audit->conf.refusals * SECOND_US;
-    int64_t passed = now - audit->filled_at;
+    int64_t passed = now - bucket->filled_at;
     if (passed > SECOND_US)
         passed = SECOND_US;
-    audit->filled_at = now;
-    audit->bucket += passed * audit->conf.refusals;
-    if (audit->bucket > full)
-        audit->bucket = full;
-    if (audit->bucket < SECOND_US)
+    bucket->filled_at = now;
+    bucket->level += passed * audit->conf.refusals;
+    if (bucket->level > full)
+        bucket->level = full;
+    if (bucket->level < SECOND_US)
         return false;
-    audit->bucket -= SECOND_US;
+    bucket->level -= SECOND_US;
     return true;
 }
 
@@ -158,7 +159,6 @@ struct audit *audit_new(struct loop *loop, struct journal *journal, const struct
     }
     audit->loop = loop;
     audit->journal = journal;
-    audit->filled_at = clock_mono_us();
     audit->timer = loop_timer_new(loop, on_timer, audit, fault);
     if (audit->timer == NULL) {
         audit_free(audit);
@@ -167,7 +167,9 @@ struct audit *audit_new(struct loop *loop, struct journal *journal, const struct
     if (record_is_journal())
         audit->record = record_new(RECORD_SOCKET);
     audit_configure(audit, conf != NULL ? conf : &defaults);
-    audit->bucket = audit->conf.refusals * SECOND_US;
+    for (int known = 0; known < 2; known++)
+        audit->buckets[known] =
+            (struct audit_bucket){audit->conf.refusals * SECOND_US, clock_mono_us()};
     return audit;
 }
 
@@ -237,17 +239,27 @@ static void row_of(const struct audit_record *record, struct journal_audit_row *
         row->texts[AUDIT_ADDRESS] = caller->address;
 }
 
+/* Something was done to a machine, or to a node's lock or status. Refusals anybody can make as many
+ * as they like, and repeats, probes and reads any caller: none of these may push it out. */
+static bool is_deed(const struct audit_record *record)
+{
+    return record->allowed && !record->repeat &&
+           (record->action_id != NULL ||
+            (record->rule != NULL && strncmp(record->rule, "lock:", 5) == 0));
+}
+
 int audit_record(struct audit *audit, const struct audit_record *record)
 {
     struct journal_audit_row row;
     if (audit == NULL)
         return 0;
-    if (!record->allowed && !take_from_bucket(audit)) {
+    if (!record->allowed && !take_from_bucket(audit, record->caller != NULL)) {
         audit->counts.refused++;
         suppress(audit);
         return 0;
     }
     row_of(record, &row);
+    row.is_deed = is_deed(record);
     bool must = record->allowed && record->action_id != NULL && !record->repeat;
     int kept = journal_audit_add(audit->journal, &row, must);
     if (kept != 0 && record->allowed && !record->read && !record->repeat)

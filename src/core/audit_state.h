@@ -15,7 +15,10 @@ struct audit {
     struct audit_counts counts;
 
     /* Refusals that may be recorded now, in millionths; what is more is counted. */
-    int64_t bucket, filled_at;
+    struct audit_bucket {
+        int64_t level, filled_at;
+    } buckets[2]; /* of nobody that is known, and of those who are: who has no credentials cannot
+                   * hide what an insider tries */
     uint64_t suppressed;
     struct loop_timer *timer; /* set while there are any */
 

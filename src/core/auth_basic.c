@@ -2,7 +2,7 @@
 /* "http_basic": users and bcrypt hashes from a file, as Ironic has them. A password is checked on a
  * worker, which takes a quarter of a second and more on purpose; one that was right is remembered
  * for a while under a keyed hash of user, password and the file's hash, so that a change of the
- * file makes it forgotten. Equal log-ins under way share one check. */
+ * file makes it useless. Equal log-ins under way share one check. */
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,12 +15,14 @@
 
 #define KEY_BYTES      32
 #define REMEMBERED_MAX 4096
+#define KNOWN_US       INT64_C(86400000000)
 
-/* A password that was right, and until when that is believed. Oldest first: all live equally long.
- */
+/* A password that was right, until when that is believed, and until when it is while the workers are
+ * swamped: whoever guesses passwords must not shut those out who know theirs. Oldest first: all live
+ * equally long. */
 struct remembered {
     char digest[DIGEST_SHA256_TEXT];
-    int64_t until_us;
+    int64_t until_us, known_until_us;
     struct remembered *next;
 };
 
@@ -30,8 +32,9 @@ struct basic {
     struct htpasswd_file *file;
     struct secret *key;
     struct map *identities; /* of conf's users, by name */
-    struct map *remembered; /* by digest */
+    struct map *remembered; /* by digest; the newest of each */
     struct remembered *oldest, **newest_end;
+    size_t remembered_count;
     struct map *flights; /* by digest */
 };
 
@@ -87,18 +90,27 @@ static void free_identities(struct basic *basic)
 static void forget_oldest(struct basic *basic)
 {
     struct remembered *oldest = basic->oldest;
-    map_remove(basic->remembered, oldest->digest);
+    if (map_get(basic->remembered, oldest->digest) == oldest)
+        map_remove(basic->remembered, oldest->digest);
     if ((basic->oldest = oldest->next) == NULL)
         basic->newest_end = &basic->oldest;
+    basic->remembered_count--;
     free(oldest);
+}
+
+static bool is_known(struct basic *basic, const char *digest)
+{
+    int64_t now_us = clock_mono_us();
+    while (basic->oldest != NULL && basic->oldest->known_until_us <= now_us)
+        forget_oldest(basic);
+    return map_get(basic->remembered, digest) != NULL;
 }
 
 static bool is_remembered(struct basic *basic, const char *digest)
 {
-    int64_t now_us = clock_mono_us();
-    while (basic->oldest != NULL && basic->oldest->until_us <= now_us)
-        forget_oldest(basic);
-    return map_get(basic->remembered, digest) != NULL;
+    const struct remembered *known =
+        is_known(basic, digest) ? map_get(basic->remembered, digest) : NULL;
+    return known != NULL && clock_mono_us() < known->until_us;
 }
 
 /* What cannot be remembered is checked again: no fault. */
@@ -106,19 +118,22 @@ static void remember(struct basic *basic, const char *digest)
 {
     if (basic->conf->cache_s == 0 || is_remembered(basic, digest))
         return;
-    if (map_count(basic->remembered) == REMEMBERED_MAX)
+    if (basic->remembered_count == REMEMBERED_MAX)
         forget_oldest(basic);
     struct remembered *newest = calloc(1, sizeof *newest);
     if (newest == NULL)
         return;
     memcpy(newest->digest, digest, sizeof newest->digest);
     newest->until_us = clock_mono_us() + (int64_t)basic->conf->cache_s * 1000000;
+    newest->known_until_us =
+        newest->until_us + (basic->conf->cache_s * INT64_C(1000000) < KNOWN_US ? KNOWN_US : 0);
     if (map_put(basic->remembered, newest->digest, newest) < 0) {
         free(newest);
         return;
     }
     *basic->newest_end = newest;
     basic->newest_end = &newest->next;
+    basic->remembered_count++;
 }
 
 /* ---- Opening and closing ---- */
@@ -321,7 +336,10 @@ static void *begin(struct basic *basic, const struct basic_login *login, const c
     if (flight == NULL) {
         free(waiting);
         fault_set(&fault, FAULT_MEMORY, "out of memory");
-        done(arg, NULL, &fault);
+        if (fault.code == FAULT_OVERLOADED && is_known(basic, digest))
+            answer_good(map_get(basic->identities, login->user), login->user, done, arg);
+        else
+            done(arg, NULL, &fault);
         return NULL;
     }
     *waiting = (struct waiting){flight, done, arg, flight->first};

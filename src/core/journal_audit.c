@@ -66,7 +66,9 @@ void journal_audit_prune(struct journal *journal)
     if (op == NULL)
         return;
     if (journal->audit_serial > journal->audit_records)
-        op->prune.upto = journal->audit_serial - journal->audit_records;
+        op->prune.others_upto = journal->audit_serial - journal->audit_records;
+    if (journal->audit_deed > journal->audit_records)
+        op->prune.deeds_upto = journal->audit_deed - journal->audit_records;
     op->prune.before = days == 0 ? INT64_MIN : clock_wall_us() - days * DAY_US;
 }
 
@@ -81,6 +83,7 @@ int journal_audit_add(struct journal *journal, const struct journal_audit_row *r
         return -1;
     }
     audit->row.serial = ++journal->audit_serial;
+    audit->row.deed = row->is_deed ? ++journal->audit_deed : 0;
     op->audit.audit = audit;
     op->audit.must = must;
     journal->audit_waiting += !must;
@@ -129,7 +132,17 @@ int audit_op_write(struct journal_db *db, struct op *op, struct fault *fault)
         return db_put_audit(db, &op->audit.audit->row, fault);
     if (op->kind == OP_AUDIT_OUTCOME)
         return db_put_outcome(db, &op->outcome, fault);
-    return db_prune_audit(db, op->prune.upto, op->prune.before, &op->prune.more, fault);
+    const int64_t bounds[AUDIT_PRUNES] = {
+        [AUDIT_DEEDS] = (int64_t)op->prune.deeds_upto,
+        [AUDIT_OTHERS] = (int64_t)op->prune.others_upto,
+        [AUDIT_BEFORE] = op->prune.before,
+    };
+    op->prune.more = false;
+    for (unsigned i = 0; i < AUDIT_PRUNES; i++) {
+        if (db_prune_audit(db, (enum audit_prune)i, bounds[i], &op->prune.more, fault) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 /* It is written, or will never be. */

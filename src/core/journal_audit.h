@@ -39,6 +39,8 @@ struct journal_audit_row {
     int64_t at;      /* wall clock, us */
     const char *texts[AUDIT_TEXTS]; /* NULL where there is none */
     bool administrator, repeat, force;
+    bool is_deed;  /* adding: something was done; the others cannot push it out */
+    uint64_t deed; /* the journal's: its number among these, from 1; reading: not looked at */
     uint64_t suppressed; /* so many refusals that have no record of their own */
     /* Only reading: */
     const char *outcome, *outcome_code;
@@ -67,7 +69,8 @@ struct journal_audit_outcome {
 };
 int journal_audit_outcome(struct journal *journal, const struct action *action);
 
-/* How much is kept: so many records, for so many days (0: however long). */
+/* How much is kept: so many records of deeds, and of the others what is among the last so many
+ * records; for so many days (0: however long). */
 void journal_audit_configure(struct journal *journal, unsigned records, unsigned days);
 
 /* The file, for journal_audit_read(). */

@@ -37,14 +37,18 @@ static const char *const steps[] = {
     "CREATE TABLE outbox (serial INTEGER PRIMARY KEY, action_id TEXT NOT NULL, url TEXT NOT NULL,"
     " body TEXT NOT NULL, since INTEGER NOT NULL, next_at INTEGER NOT NULL, tries INTEGER NOT "
     "NULL);",
-    /* 3. Without an index, which would cost each injection a page at random: searches can wait. */
+    /* 3. Without an index to search by, which would cost each injection a page at random: searches
+     * can wait. */
     "CREATE TABLE audit ("
     " serial INTEGER PRIMARY KEY, at INTEGER NOT NULL, user TEXT, user_id TEXT, project_id TEXT,"
     " roles TEXT, method TEXT, address TEXT, contract TEXT, operation TEXT NOT NULL,"
     " node_uuid TEXT, node_name TEXT, ident TEXT, decision TEXT NOT NULL, rule TEXT, code TEXT,"
     " message TEXT, action_id TEXT, administrator INTEGER NOT NULL, repeat INTEGER NOT NULL,"
     " force INTEGER NOT NULL, suppressed INTEGER NOT NULL, outcome TEXT, outcome_code TEXT,"
-    " finished_at INTEGER);",
+    " finished_at INTEGER, deed INTEGER);"
+    /* For what goes first; both grow at their end alone. */
+    "CREATE INDEX audit_deeds ON audit (deed) WHERE deed IS NOT NULL;"
+    "CREATE INDEX audit_others ON audit (serial) WHERE deed IS NULL;",
 };
 #define VERSION ((int)(sizeof steps / sizeof steps[0]))
 
@@ -263,12 +267,15 @@ const char *db_path(const struct journal_db *db)
     return db->path;
 }
 
-int db_audit_serial(struct journal_db *db, uint64_t *ret_serial, struct fault *fault)
+int db_audit_serial(struct journal_db *db, uint64_t *ret_serial, uint64_t *ret_deed,
+                    struct fault *fault)
 {
     int64_t serial = ask_number(db, "SELECT max(serial) FROM audit", -1);
-    if (serial < 0) /* from 0 on, what is there would be written over */
+    int64_t deed = ask_number(db, "SELECT max(deed) FROM audit WHERE deed IS NOT NULL", -1);
+    if (serial < 0 || deed < 0) /* from 0 on, what is there would be written over */
         return db_fault(db, "reading", fault);
     *ret_serial = (uint64_t)serial;
+    *ret_deed = (uint64_t)deed;
     return 0;
 }
 

@@ -48,7 +48,8 @@ void db_close(struct journal_db *db); /* NULL-safe */
 /* The database's UUID, its file's name, and the last serial of its audit. */
 const char *db_instance(const struct journal_db *db);
 const char *db_path(const struct journal_db *db);
-int db_audit_serial(struct journal_db *db, uint64_t *ret_serial, struct fault *fault);
+int db_audit_serial(struct journal_db *db, uint64_t *ret_serial, uint64_t *ret_deed,
+                    struct fault *fault);
 
 /* Calls for every row, actions in the order of their serials. -1 with FAULT_JOURNAL. */
 struct journal_reader {
@@ -79,9 +80,11 @@ int db_remove_post(struct journal_db *db, uint64_t serial, struct fault *fault);
 int db_put_audit(struct journal_db *db, const struct journal_audit_row *row, struct fault *fault);
 int db_put_outcome(struct journal_db *db, const struct journal_audit_outcome *outcome,
                    struct fault *fault);
-/* Removes, of the oldest records, those up to this serial and those from before; *ret_more when
- * there may be more of them. */
-int db_prune_audit(struct journal_db *db, uint64_t upto, int64_t before, bool *ret_more,
+/* Removes some of the oldest records: of deeds those up to this number, of the others those up to
+ * this serial, or of all those from before this time. *more becomes true when there may be yet more
+ * of them. */
+enum audit_prune { AUDIT_DEEDS, AUDIT_OTHERS, AUDIT_BEFORE, AUDIT_PRUNES };
+int db_prune_audit(struct journal_db *db, enum audit_prune what, int64_t bound, bool *more,
                    struct fault *fault);
 int db_commit(struct journal_db *db, struct fault *fault);
 void db_rollback(struct journal_db *db);

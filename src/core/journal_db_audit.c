@@ -18,13 +18,20 @@ enum statement { PUT, OUTCOME, PRUNE };
 static const char *const texts[DB_AUDIT_STATEMENTS] = {
     /* Again after a commit that failed, and may be on disk all the same. */
     [PUT] = "INSERT OR REPLACE INTO audit (serial, at, " TEXT_COLUMNS
-            "administrator, repeat, force, suppressed) VALUES"
-            " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "administrator, repeat, force, suppressed, deed) VALUES"
+            " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [OUTCOME] =
         "UPDATE audit SET outcome = ?, outcome_code = ?, finished_at = ? WHERE serial = ?",
-    [PRUNE] = "DELETE FROM audit WHERE serial IN (SELECT serial FROM"
-              " (SELECT serial, at FROM audit ORDER BY serial LIMIT " TEXT_OF(PRUNE_MAX) ")"
-              " WHERE serial <= ?1 OR at < ?2)",
+    [PRUNE + AUDIT_DEEDS] =
+        "DELETE FROM audit WHERE serial IN (SELECT serial FROM audit WHERE deed IS NOT NULL"
+        " AND deed <= ? ORDER BY deed LIMIT " TEXT_OF(PRUNE_MAX) ")",
+    [PRUNE + AUDIT_OTHERS] =
+        "DELETE FROM audit WHERE serial IN (SELECT serial FROM audit WHERE deed IS NULL"
+        " AND serial <= ? ORDER BY serial LIMIT " TEXT_OF(PRUNE_MAX) ")",
+    [PRUNE + AUDIT_BEFORE] =
+        "DELETE FROM audit WHERE serial IN (SELECT serial FROM"
+        " (SELECT serial, at FROM audit ORDER BY serial LIMIT " TEXT_OF(PRUNE_MAX) ")"
+        " WHERE at < ?)",
 };
 
 int db_prepare_audit(struct journal_db *db, struct fault *fault)
@@ -45,7 +52,11 @@ int db_put_audit(struct journal_db *db, const struct journal_audit_row *row, str
     sqlite3_bind_int(s, i++, row->administrator);
     sqlite3_bind_int(s, i++, row->repeat);
     sqlite3_bind_int(s, i++, row->force);
-    sqlite3_bind_int64(s, i, (int64_t)row->suppressed);
+    sqlite3_bind_int64(s, i++, (int64_t)row->suppressed);
+    if (row->deed != 0)
+        sqlite3_bind_int64(s, i, (int64_t)row->deed);
+    else
+        sqlite3_bind_null(s, i);
     return db_finish(db, s, fault);
 }
 
@@ -60,15 +71,14 @@ int db_put_outcome(struct journal_db *db, const struct journal_audit_outcome *ou
     return db_finish(db, s, fault);
 }
 
-int db_prune_audit(struct journal_db *db, uint64_t upto, int64_t before, bool *ret_more,
+int db_prune_audit(struct journal_db *db, enum audit_prune what, int64_t bound, bool *more,
                    struct fault *fault)
 {
-    sqlite3_stmt *s = db->audit[PRUNE];
-    sqlite3_bind_int64(s, 1, (int64_t)upto);
-    sqlite3_bind_int64(s, 2, before);
+    sqlite3_stmt *s = db->audit[PRUNE + what];
+    sqlite3_bind_int64(s, 1, bound);
     if (db_finish(db, s, fault) < 0)
         return -1;
-    *ret_more = sqlite3_changes(db->sqlite) >= PRUNE_MAX;
+    *more = *more || sqlite3_changes(db->sqlite) >= PRUNE_MAX;
     return 0;
 }
 

@@ -8,7 +8,7 @@
 #include <sqlite3.h>
 
 #define DB_STATEMENTS       9
-#define DB_AUDIT_STATEMENTS 3
+#define DB_AUDIT_STATEMENTS (2 + AUDIT_PRUNES)
 
 /* The columns of an action, in the order in which both files bind and read them. */
 #define DB_COLUMNS                                                                                 \

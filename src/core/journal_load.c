@@ -179,7 +179,7 @@ static void load_open_audit(void *arg, const char *action_id, uint64_t serial)
 static int load_audit(struct journal *journal, struct fault *fault)
 {
     const struct action *action = journal->histories[ACCEPTED_ONES].newest;
-    if (db_audit_serial(journal->db, &journal->audit_serial, fault) < 0)
+    if (db_audit_serial(journal->db, &journal->audit_serial, &journal->audit_deed, fault) < 0)
         return -1;
     while (action != NULL && action->state == ACTION_FINISHED)
         action = action->older;

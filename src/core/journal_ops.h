@@ -43,7 +43,7 @@ struct op {
         } audit;
         struct journal_audit_outcome outcome;
         struct {
-            uint64_t upto;
+            uint64_t deeds_upto, others_upto; /* a number among the deeds, and a serial */
             int64_t before;
             bool more; /* by the thread */
         } prune;

@@ -48,7 +48,7 @@ struct journal {
     bool retry_due, failing;
 
     /* The audit. */
-    uint64_t audit_serial;             /* the last one given */
+    uint64_t audit_serial, audit_deed; /* the last ones given */
     unsigned audit_records, audit_days; /* kept; records 0: not configured yet */
     size_t audit_waiting;              /* records to be written that may be forgotten */
 

@@ -93,15 +93,16 @@ int engine_check_in_flight(const struct engine *engine, const struct node *node,
                      occupation->action->id);
 }
 
-/* Somebody else works on the machine, and a panic would come in the middle of it. */
+/* Somebody else works on the machine, and a panic would come in the middle of it. Who, a conductor's
+ * host, is for administrators. */
 static int check_reservation(const struct node *node, const struct node_state *state,
-                             struct fault *fault)
+                             const struct principal *caller, struct fault *fault)
 {
     if (state->reservation == NULL)
         return 0;
     return fault_set(fault, FAULT_IN_FLIGHT,
                      "node %s is reserved by %.100s at Ironic; nothing was sent", node_label(node),
-                     state->reservation);
+                     caller->administrator ? state->reservation : "somebody");
 }
 
 static int check_hold_off(const struct engine *engine, const struct node *node,
@@ -204,7 +205,7 @@ static int climb_rest(struct engine *engine, const struct request *request, stru
     if (check_driver(node, fault) < 0)
         return -1;
     climb->rung = "in-flight";
-    if (check_reservation(node, &climb->state, fault) < 0 ||
+    if (check_reservation(node, &climb->state, request->caller, fault) < 0 ||
         engine_check_in_flight(engine, node, fault) < 0)
         return -1;
     climb->rung = "hold-off";

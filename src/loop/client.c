@@ -6,6 +6,7 @@
 #include "loop/client.h"
 
 #include <curl/curl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,12 +42,42 @@ struct client_call {
     size_t kept_len, body_max;
     const char *want;
     char *wanted;
+    bool doomed;   /* end_calls() ends it */
     bool too_long; /* its body */
     bool too_many; /* its headers */
     client_done_fn *done;
     void *arg;
     char why[CURL_ERROR_SIZE];
 };
+
+/* ---- libcurl's memory ---- */
+
+/* libcurl writes each request into buffers of its own, tokens and passwords too: what it gives back
+ * is wiped. */
+static void wiping_free(void *bytes)
+{
+    if (bytes != NULL)
+        secret_wipe(bytes, malloc_usable_size(bytes));
+    free(bytes);
+}
+
+static void *wiping_realloc(void *old, size_t size)
+{
+    size_t old_size = old == NULL ? 0 : malloc_usable_size(old);
+    void *bytes = malloc(size);
+    if (bytes == NULL)
+        return NULL;
+    if (old != NULL)
+        memcpy(bytes, old, old_size < size ? old_size : size);
+    wiping_free(old);
+    return bytes;
+}
+
+static CURLcode begin_curl(void)
+{
+    return curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wiping_free, wiping_realloc, strdup,
+                                calloc);
+}
 
 /* ---- The end of a call ---- */
 
@@ -131,6 +162,21 @@ static void finish_calls(struct client *client)
     }
 }
 
+/* Without memory libcurl leaves calls behind that no socket is watched for, and whose time never
+ * comes; and stumbles when they go on. What is under way ends therefore. */
+static void end_calls(struct client *client)
+{
+    struct client_call *call;
+    for (call = client->calls; call != NULL; call = call->next)
+        call->doomed = true;
+    for (call = client->calls; call != NULL;) {
+        bool doomed = call->doomed;
+        if (doomed)
+            call_finish(call, CURLE_OUT_OF_MEMORY);
+        call = doomed ? client->calls : call->next; /* done may have begun and cancelled others */
+    }
+}
+
 /* ---- Sockets and the timer, as libcurl asks for them ---- */
 
 struct watched {
@@ -139,24 +185,27 @@ struct watched {
     curl_socket_t fd;
 };
 
+static void drive(struct client *client, curl_socket_t fd, int flags)
+{
+    int running;
+    CURLMcode code = curl_multi_socket_action(client->multi, fd, flags, &running);
+    finish_calls(client);
+    if (code != CURLM_OK)
+        end_calls(client);
+}
+
 static void on_socket(void *arg, unsigned events)
 {
     const struct watched *watched = arg;
-    struct client *client = watched->client;
-    int running, flags = ((events & LOOP_READABLE) ? CURL_CSELECT_IN : 0) |
-                         ((events & LOOP_WRITABLE) ? CURL_CSELECT_OUT : 0) |
-                         ((events & LOOP_DISCONNECT) ? CURL_CSELECT_ERR : 0);
-    /* `watched` may be gone after this. */
-    curl_multi_socket_action(client->multi, watched->fd, flags, &running);
-    finish_calls(client);
+    int flags = ((events & LOOP_READABLE) ? CURL_CSELECT_IN : 0) |
+                ((events & LOOP_WRITABLE) ? CURL_CSELECT_OUT : 0) |
+                ((events & LOOP_DISCONNECT) ? CURL_CSELECT_ERR : 0);
+    drive(watched->client, watched->fd, flags); /* `watched` may be gone after this */
 }
 
 static void on_timer(void *arg)
 {
-    struct client *client = arg;
-    int running;
-    curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    finish_calls(client);
+    drive(arg, CURL_SOCKET_TIMEOUT, 0);
 }
 
 static void watch_socket(struct client *client, curl_socket_t fd, unsigned events)
@@ -417,7 +466,7 @@ struct client *client_new(struct loop *loop, struct fault *fault)
     }
     client->loop = loop;
     client->timer = loop_timer_new(loop, on_timer, client, fault);
-    if (client->timer == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+    if (client->timer == NULL || begin_curl() != CURLE_OK) {
         fault_set(fault, FAULT_SYSTEM, "libcurl cannot be initialised");
         loop_timer_free(client->timer);
         free(client);

@@ -321,6 +321,24 @@ static void test_flood(void **state)
     assert_int_equal(number_in(rig, refused), before + 1);
 }
 
+/* A flood from outside does not hide what somebody inside tries. */
+static void test_insider(void **state)
+{
+    struct rig *rig = *state;
+    const struct audit_record refused = {.caller = &rig_admin,
+                                         .operation = "force",
+                                         .rule = "force:admin",
+                                         .code = FAULT_FORBIDDEN};
+    refuse_many(rig, 20000);
+    for (int i = 0; i < 300; i++)
+        assert_int_equal(audit_record(audit_of(rig), &refused), 0);
+    assert_int_equal(
+        number_in(rig, "SELECT count(*) FROM audit WHERE decision = 'refused' AND user IS NULL"),
+        100);
+    assert_int_equal(number_in(rig, "SELECT count(*) FROM audit WHERE operation = 'force'"), 100);
+    assert_int_equal(counts_of(rig).suppressed, 20100);
+}
+
 /* The sum of what is written, one by one or in a summary, is what there was; also while the disk
  * fails, and to the last second. */
 static void test_sum(void **state)
@@ -488,6 +506,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_refusals, setup, play_teardown),
         cmocka_unit_test_setup_teardown(test_hostile, setup, play_teardown),
         cmocka_unit_test_setup_teardown(test_flood, setup, play_teardown),
+        cmocka_unit_test_setup_teardown(test_insider, setup, play_teardown),
         cmocka_unit_test_setup_teardown(test_sum, setup, play_teardown),
         cmocka_unit_test_setup_teardown(test_no_room, setup, play_teardown),
         cmocka_unit_test_setup_teardown(test_pages, setup, play_teardown),

@@ -504,6 +504,19 @@ static void test_overloaded(void **state)
     ask(&askers[64], "alice", "wonderland");
     assert_int_equal(askers[64].code, FAULT_NONE);
     forget(&askers[64]);
+    /* Also when that is longer ago than cache_s, as long as the workers are swamped; but not when it
+     * has never been seen to be right, or the file says now that it is another. */
+    later(60000000);
+    ask(&askers[64], "alice", "wonderland");
+    assert_int_equal(askers[64].code, FAULT_NONE);
+    forget(&askers[64]);
+    ask(&askers[64], "bob", "builder");
+    assert_int_equal(askers[64].code, FAULT_OVERLOADED);
+    forget(&askers[64]);
+    later(INT64_C(86400000000));
+    ask(&askers[64], "alice", "wonderland");
+    assert_int_equal(askers[64].code, FAULT_OVERLOADED);
+    forget(&askers[64]);
     ask(&askers[64], "alice", "guess 0");
     work_all();
     for (int i = 0; i < 65; i++) {

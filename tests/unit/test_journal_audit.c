@@ -333,6 +333,35 @@ static void test_count(void **state)
     assert_int_equal(count_all(bench), 100);
 }
 
+/* Whatever comes after it, what was done stays, and goes in its own turn; and the count goes on after
+ * a restart. */
+static void test_deeds(void **state)
+{
+    struct bench *bench = *state;
+    struct journal_audit_row row = row_of("alice", "allowed");
+    row.is_deed = true;
+    journal_audit_configure(bench->journal, 1000, 0);
+    for (int i = 0; i < 10; i++)
+        add(bench, &row);
+    add_many(bench, 3000);
+    assert_in_range(count_all(bench), 1010, 1074);
+    find(bench, &(struct journal_audit_find){.texts[AUDIT_DECISION] = "allowed", .limit = 100});
+    assert_int_equal(bench->found, 10);
+    stop(bench);
+    start(bench);
+    journal_audit_configure(bench->journal, 1000, 0);
+    for (int i = 0; i < 1100; i++) {
+        add(bench, &row);
+        if (i % 500 == 0)
+            settle(bench);
+    }
+    fake_run_for(bench->loop, 30 * FAKE_SECOND);
+    assert_in_range(count_all(bench), 1000, 1064); /* all deeds: the last 1000, and a few */
+    journal_audit_configure(bench->journal, 1000, 1);
+    fake_run_for(bench->loop, 3 * FAKE_DAY);
+    assert_int_equal(count_all(bench), 0);
+}
+
 static void test_days(void **state)
 {
     struct bench *bench = *state;
@@ -412,6 +441,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_read_fails, setup, teardown),
         cmocka_unit_test_setup_teardown(test_outcome, setup, teardown),
         cmocka_unit_test_setup_teardown(test_count, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_deeds, setup, teardown),
         cmocka_unit_test_setup_teardown(test_days, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fails, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bounded, setup, teardown),
