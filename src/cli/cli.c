@@ -5,9 +5,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include "cli/answer.h"
 #include "cli/text.h"
 
-#define ANSWER_S 30
+#define ANSWER_S  30
+#define HEALTH_MS 5000
 
 void cli_say(const char *format, ...)
 {
@@ -48,17 +50,49 @@ int cli_print_json(const json_t *json)
     return EXIT_ONE_FAILED;
 }
 
+/* Which credentials nmid wants, without any: a request that lacks them would be refused, and
+ * recorded in the audit. A nmid that does not say, or cannot be asked, gets the command's own
+ * requests, and what comes of them is told as ever. */
+static int strategy_ask(const struct cli *cli, struct client *client,
+                        struct credentials *credentials, struct fault *fault)
+{
+    long timeout_ms = cli_timeout_ms(cli, ANSWER_S);
+    struct client_request request = {.method = "GET",
+                                     .path = "/healthz",
+                                     .timeout_ms = timeout_ms < HEALTH_MS ? timeout_ms : HEALTH_MS};
+    struct fault why = {0};
+    json_t *body = NULL;
+    int rc = 0;
+    if (client_call(client, &request, &body, NULL) == 0)
+        rc = credentials_told(credentials, answer_text(body, "auth"), cli->url, &why);
+    json_decref(body);
+    if (rc < 0 && why.code != FAULT_UNAUTHORIZED)
+        return fault_set(fault, why.code, "%s", why.message);
+    if (rc < 0) /* said of each request, as if nmid had refused it */
+        client_doom(client, &why);
+    return 0;
+}
+
 struct client *cli_connect(const struct cli *cli, size_t limit, struct fault *fault)
 {
     struct client *client = client_new(cli->url, limit, fault);
     struct credentials *credentials =
         client == NULL ? NULL : credentials_new(cli->user, cli->token_file, fault);
-    if (credentials == NULL) {
+    if (credentials == NULL ||
+        (credentials_any(credentials) && strategy_ask(cli, client, credentials, fault) < 0) ||
+        credentials_complete(credentials, fault) < 0) {
+        credentials_free(credentials);
         client_free(client);
         return NULL;
     }
     client_use(client, credentials);
     return client;
+}
+
+int cli_no_node(const struct client *client, const char *name, struct fault *fault)
+{
+    return fault_set(fault, FAULT_NODE_NOT_FOUND, "no node '%.255s'%s", name,
+                     client_is_personal(client) ? " that you may see" : "");
 }
 
 long cli_timeout_ms(const struct cli *cli, long seconds)

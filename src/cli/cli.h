@@ -70,13 +70,17 @@ int cli_usage(const struct fault *fault, const char *verb);
 /* Prints json; 0, or the exit code of a failure. */
 int cli_print_json(const json_t *json);
 
-/* A client of cli->url with the user's credentials. NULL with FAULT_USAGE, FAULT_SYSTEM,
- * FAULT_MEMORY. Once: the secrets of the environment are wiped by it. */
+/* A client of cli->url with the user's credentials; where there are some, nmid is asked first which
+ * it wants. NULL with FAULT_USAGE, FAULT_SYSTEM, FAULT_MEMORY. Once: the secrets of the environment
+ * are wiped by it. */
 struct client *cli_connect(const struct cli *cli, size_t limit, struct fault *fault);
 
 /* GET of path: 0 and *ret_body, or -1. */
 int cli_get(const struct cli *cli, struct client *client, const char *path, size_t cap,
             json_t **ret_body, struct fault *fault);
+
+/* Says that there is no such node; another project's looks like none. Returns -1. */
+int cli_no_node(const struct client *client, const char *name, struct fault *fault);
 
 /* How long a request may take: what the user said, else seconds. */
 long cli_timeout_ms(const struct cli *cli, long seconds);

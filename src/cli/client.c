@@ -196,12 +196,13 @@ int client_send(struct client *client, const struct client_request *request, cli
 static void failure_tell(const struct transfer *transfer, CURLcode rc, struct fault *fault)
 {
     const char *why = transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(rc);
+    char text[300];
     long os_errno = 0;
     /* libcurl's own words speak of "localhost port 80" for a UNIX socket. */
     if (rc == CURLE_COULDNT_CONNECT &&
         curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &os_errno) == CURLE_OK &&
         os_errno != 0)
-        why = strerror((int)os_errno);
+        why = client_url_explain(&transfer->client->url, (int)os_errno, text, sizeof text);
     const char *url = transfer->client->url.shown;
     if (transfer->too_large)
         fault_set(fault, FAULT_PROTOCOL, "the answer of %s is larger than %zu bytes", url,

@@ -44,6 +44,9 @@ void client_free(
  * has it. Takes them over. */
 void client_use(struct client *client, struct credentials *credentials);
 
+/* No request leaves from now on: each ends with this fault. */
+void client_doom(struct client *client, const struct fault *fault);
+
 /* What nmid shows may depend on who asks. */
 bool client_is_personal(const struct client *client);
 

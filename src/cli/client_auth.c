@@ -17,6 +17,11 @@ void client_use(struct client *client, struct credentials *credentials)
     client->credentials = credentials;
 }
 
+void client_doom(struct client *client, const struct fault *fault)
+{
+    fault_set(&client->doom, fault->code, "%s", fault->message);
+}
+
 bool client_is_personal(const struct client *client)
 {
     return client->url.socket != NULL ||
@@ -96,6 +101,10 @@ void transfer_start(struct transfer *transfer)
     static const struct fault memory = {.code = FAULT_MEMORY, .message = "out of memory"};
     struct client *client = transfer->client;
     bool first = client->credentials != NULL && credentials_open(client->credentials);
+    if (client->doom.code != FAULT_NONE) {
+        transfer_doom(transfer, &client->doom);
+        return;
+    }
     if (client->login != NULL || (first && client->asking != NULL && client->asking != transfer))
         return;
     if (first)

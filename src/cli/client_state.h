@@ -41,6 +41,7 @@ struct client {
     struct fault login_fault;        /* of the last log-in, and until when none is tried anew */
     int64_t login_pause;
     bool warned;
+    struct fault doom; /* why no request will run */
 };
 
 /* Starts it; or lets it wait, for a log-in or for what the first request learns; or dooms it: its

@@ -2,6 +2,9 @@
 #include "cli/client_url.h"
 
 #include <curl/curl.h>
+#include <errno.h>
+#include <grp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -68,6 +71,26 @@ int client_url_take(struct client_url *ret_url, const char *url, struct fault *f
     if (ret_url->base == NULL || ret_url->shown == NULL)
         return fault_set(fault, FAULT_MEMORY, "out of memory");
     return 0;
+}
+
+const char *client_url_explain(const struct client_url *url, int error, char *text, size_t size)
+{
+    struct stat found;
+    const struct group *group = NULL;
+    snprintf(text, size, "%s", strerror(error));
+    if (error != EACCES || url->socket == NULL || stat(url->socket, &found) < 0)
+        return text;
+    /* Nobody should join root's group for this. */
+    if (found.st_gid != 0 && (found.st_mode & S_IWGRP) != 0)
+        group = getgrgid(found.st_gid);
+    if (group != NULL)
+        snprintf(text, size,
+                 "%s: it is open to its owner and the group '%.64s' (adduser USER %.64s, and log "
+                 "in anew)",
+                 strerror(error), group->gr_name, group->gr_name);
+    else
+        snprintf(text, size, "%s: it is open to its owner and root alone", strerror(error));
+    return text;
 }
 
 void client_url_clear(struct client_url *url)

@@ -5,6 +5,7 @@
 #define NMID_CLI_CLIENT_URL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include "base/fault.h"
 
 struct client_url {
@@ -16,6 +17,10 @@ struct client_url {
 
 /* -1: FAULT_USAGE for a URL that cannot be, FAULT_MEMORY. Clear it in either case. */
 int client_url_take(struct client_url *url, const char *text, struct fault *fault);
+
+/* What a refused connection means, in text; for a socket that is not this user's with how to get
+ * in. Returns text. */
+const char *client_url_explain(const struct client_url *url, int error, char *text, size_t size);
 
 void client_url_clear(struct client_url *url);
 

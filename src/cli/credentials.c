@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Credentials as the header of a request: HTTP basic (RFC 7617) or a token of Keystone. */
+/* Which credentials go along: HTTP basic, a token, or a log-in at Keystone. */
 #include "cli/credentials.h"
 
 #include <errno.h>
@@ -8,11 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+#include "cli/cli.h"
+#include "cli/header.h"
 #include "cli/prompt.h"
 #include "cli/text.h"
 
 #define USER_MAX   255
-#define TOKEN_MAX  8192
 #define LOGINS_MAX 100
 
 enum kind { KIND_NONE, KIND_BASIC, KIND_TOKEN, KIND_LOGIN };
@@ -25,6 +27,7 @@ struct credentials {
     bool worked;   /* the token of the log-in did */
     unsigned generation, logins;
     char user[USER_MAX + 1];
+    const char *user_source;                                 /* "--user", "NMID_USER" */
     const char *token_source;                                /* "OS_TOKEN", "--token-file" */
     struct secret *basic, *token, *login;                    /* whole header lines */
     struct secret *password, *application_credential_secret; /* of the openrc */
@@ -54,65 +57,13 @@ static struct secret *environment_secret(const char *name, struct fault *fault)
     return secret;
 }
 
-/* ---- Headers ---- */
-
-static struct secret *basic_header(const char *user, const struct secret *password)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    static const char begin[] = "Authorization: Basic ";
-    size_t user_len = strlen(user), raw_len = user_len + 1 + password->len;
-    size_t len = sizeof begin - 1;
-    unsigned char *raw = malloc(raw_len);
-    char *text = malloc(len + (raw_len + 2) / 3 * 4);
-    struct secret *header = NULL;
-    if (raw != NULL && text != NULL) {
-        memcpy(raw, user, user_len);
-        raw[user_len] = ':';
-        memcpy(raw + user_len + 1, password->bytes, password->len);
-        memcpy(text, begin, len);
-        for (size_t i = 0; i < raw_len; i += 3) {
-            unsigned group = (unsigned)raw[i] << 16;
-            group |= i + 1 < raw_len ? (unsigned)raw[i + 1] << 8 : 0;
-            group |= i + 2 < raw_len ? raw[i + 2] : 0;
-            text[len++] = digits[group >> 18];
-            text[len++] = digits[group >> 12 & 63];
-            text[len++] = i + 1 < raw_len ? digits[group >> 6 & 63] : '=';
-            text[len++] = i + 2 < raw_len ? digits[group & 63] : '=';
-        }
-        header = secret_new(text, len);
-        secret_wipe(raw, raw_len);
-        secret_wipe(text, len);
-    }
-    free(raw);
-    free(text);
-    return header;
-}
-
-/* NULL with a fault for what can be no token. */
-static struct secret *token_header(const char *token, size_t len, const char *source,
-                                   struct fault *fault)
-{
-    static const char begin[] = "X-Auth-Token: ";
-    static char room[sizeof begin - 1 + TOKEN_MAX];
-    bool good = len > 0 && len <= TOKEN_MAX;
-    for (size_t i = 0; good && i < len; i++)
-        good = token[i] > ' ' && token[i] < 0x7f;
-    if (!good) {
-        fault_set(fault, FAULT_USAGE,
-                  "%s has no token in it: a line of 1 to %d characters without blanks", source,
-                  TOKEN_MAX);
-        return NULL;
-    }
-    memcpy(room, begin, sizeof begin - 1);
-    memcpy(room + sizeof begin - 1, token, len);
-    struct secret *header = secret_new(room, sizeof begin - 1 + len);
-    secret_wipe(room, sizeof room);
-    if (header == NULL)
-        fault_set(fault, FAULT_MEMORY, "out of memory");
-    return header;
-}
-
 /* ---- What the user named ---- */
+
+/* What is the matter with NMID_PASSWORD when there is none in it. */
+static const char *password_missing(void)
+{
+    return getenv("NMID_PASSWORD") != NULL ? "empty" : "not set";
+}
 
 static int user_take(struct credentials *credentials, const char *user, const char *option,
                      struct secret *password, struct fault *fault)
@@ -125,25 +76,34 @@ static int user_take(struct credentials *credentials, const char *user, const ch
         return fault_set(fault, FAULT_USAGE,
                          "%s: a user's name has 1 to %d characters, and no colon among them",
                          option, USER_MAX);
+    if (password == NULL && !isatty(STDIN_FILENO))
+        return fault_set(fault, FAULT_USAGE,
+                         "%s wants a password: NMID_PASSWORD is %s, and there is no terminal to "
+                         "ask for the password on",
+                         option, password_missing());
     snprintf(credentials->user, sizeof credentials->user, "%s", user);
-    struct secret *asked = NULL;
-    if (password == NULL) {
-        char question[USER_MAX + 64];
-        struct fault why = {0};
-        snprintf(question, sizeof question, "Password of %s: ", user);
-        asked = prompt_password(question, &why);
-        if (asked == NULL)
-            return fault_set(fault, why.code,
-                             "%s wants a password: NMID_PASSWORD is not set, and %s", option,
-                             why.message);
-        password = asked;
-    }
-    credentials->basic = basic_header(user, password);
-    secret_free(asked);
-    if (credentials->basic == NULL)
-        return fault_set(fault, FAULT_MEMORY, "out of memory");
+    credentials->user_source = option;
     credentials->kind = KIND_BASIC;
+    if (password != NULL && (credentials->basic = header_basic(user, password)) == NULL)
+        return fault_set(fault, FAULT_MEMORY, "out of memory");
     return 0;
+}
+
+/* A nmid that asks for none is not worth typing one: it is asked for when that is known. */
+int credentials_complete(struct credentials *credentials, struct fault *fault)
+{
+    char question[USER_MAX + 64];
+    struct fault why = {0};
+    if (credentials->kind != KIND_BASIC || credentials->basic != NULL)
+        return 0;
+    snprintf(question, sizeof question, "Password of %s: ", credentials->user);
+    struct secret *asked = prompt_password(question, &why);
+    if (asked == NULL)
+        return fault_set(fault, why.code, "%s wants a password: NMID_PASSWORD is %s, and %s",
+                         credentials->user_source, password_missing(), why.message);
+    credentials->basic = header_basic(credentials->user, asked);
+    secret_free(asked);
+    return credentials->basic != NULL ? 0 : fault_set(fault, FAULT_MEMORY, "out of memory");
 }
 
 /* A file that others may read is no place for a token. A pipe is nobody else's. */
@@ -177,7 +137,7 @@ static int token_file_take(struct credentials *credentials, const char *path, st
     while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r'))
         len--;
     if (rc == 0)
-        credentials->token = token_header(text, len, "--token-file", fault);
+        credentials->token = header_token(text, len, "--token-file", fault);
     secret_wipe(text, sizeof text);
     if (!is_stdin)
         fclose(file);
@@ -186,6 +146,18 @@ static int token_file_take(struct credentials *credentials, const char *path, st
     credentials->token_source = "--token-file";
     credentials->kind = KIND_TOKEN;
     return 0;
+}
+
+/* There is something of an openrc. Without OS_AUTH_URL it is of no use, which is then said. */
+static bool openrc_begun(const struct credentials *credentials)
+{
+    static const char *const names[] = {"OS_AUTH_URL", "OS_USERNAME", "OS_USER_ID",
+                                        "OS_APPLICATION_CREDENTIAL_ID",
+                                        "OS_APPLICATION_CREDENTIAL_NAME"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (environment_get(names[i]) != NULL)
+            return true;
+    return credentials->password != NULL || credentials->application_credential_secret != NULL;
 }
 
 /* What of the environment may be asked for later. */
@@ -200,10 +172,10 @@ static int cloud_take(struct credentials *credentials, struct fault *fault)
         return -1;
     }
     /* What is wrong with these is said when nmid asks for them, and not before. */
-    credentials->has_openrc = token != NULL || environment_get("OS_AUTH_URL") != NULL;
+    credentials->has_openrc = token != NULL || openrc_begun(credentials);
     if (token != NULL && credentials->token == NULL) {
         credentials->token_source = "OS_TOKEN";
-        credentials->token = token_header((const char *)token->bytes, token->len, "OS_TOKEN",
+        credentials->token = header_token((const char *)token->bytes, token->len, "OS_TOKEN",
                                           &credentials->openrc_fault);
     }
     secret_free(token);
@@ -295,7 +267,7 @@ const struct openrc *credentials_openrc(const struct credentials *credentials)
 
 int credentials_logged_in(struct credentials *credentials, const char *token, struct fault *fault)
 {
-    struct secret *header = token_header(token, strlen(token), "Keystone's answer", NULL);
+    struct secret *header = header_token(token, strlen(token), "Keystone's answer", NULL);
     if (header == NULL)
         return fault_set(fault, FAULT_PROTOCOL, "Keystone at %s gave no token",
                          credentials->openrc.auth_url);
@@ -319,7 +291,7 @@ void credentials_settle(struct credentials *credentials)
     credentials->settled = true;
 }
 
-/* ---- 401 ---- */
+/* ---- What nmid asks for ---- */
 
 enum challenge challenge_parse(const char *value)
 {
@@ -396,6 +368,63 @@ static void explain(const struct credentials *credentials, enum challenge challe
               words[0] != '\0' ? ")" : "");
 }
 
+/* Takes what the environment has for Keystone. False: there is nothing of use. */
+static bool cloud_use(struct credentials *credentials)
+{
+    if (credentials->token != NULL) {
+        credentials->kind = KIND_TOKEN;
+        credentials->generation++;
+        return true;
+    }
+    if (!credentials->has_openrc || credentials->openrc_fault.code != FAULT_NONE)
+        return false;
+    credentials->kind = KIND_LOGIN;
+    return true;
+}
+
+bool credentials_any(const struct credentials *credentials)
+{
+    return credentials->kind != KIND_NONE || credentials->has_openrc;
+}
+
+/* Whoever names a user must not become another one, and on a UNIX socket perhaps an administrator,
+ * without a word. */
+static int told_none(struct credentials *credentials, const char *url, struct fault *fault)
+{
+    const char *secret = credentials->kind == KIND_TOKEN ? "token" : "password";
+    const char *option = credentials->kind == KIND_TOKEN ? "--token-file" : "--user";
+    if (credentials->chosen && strncmp(url, "unix:", 5) == 0)
+        return fault_set(
+            fault, FAULT_USAGE,
+            "nmid asks for no %s at %.200s: without %s you are known by your local user", secret,
+            url, option);
+    if (credentials->chosen)
+        return fault_set(
+            fault, FAULT_USAGE,
+            "nmid asks for no %s at %.200s: leave %s out, whoever reaches it is administrator",
+            secret, url, option);
+    if (credentials->kind == KIND_BASIC)
+        cli_say("warning: nmid asks for no password at %.200s: NMID_USER is not used", url);
+    credentials->kind = KIND_NONE;
+    return 0;
+}
+
+int credentials_told(struct credentials *credentials, const char *strategy, const char *url,
+                     struct fault *fault)
+{
+    struct fault why = {0};
+    if (strcmp(strategy, "none") == 0)
+        return told_none(credentials, url, fault);
+    bool basic = strcmp(strategy, "http_basic") == 0;
+    if ((!basic && strcmp(strategy, "keystone") != 0) ||
+        credentials->kind == (basic ? KIND_BASIC : KIND_TOKEN) ||
+        (!basic && !credentials->chosen && cloud_use(credentials)))
+        return 0;
+    explain(credentials, basic ? CHALLENGE_BASIC : CHALLENGE_KEYSTONE, "", &why);
+    return fault_set(fault, credentials->chosen ? FAULT_USAGE : FAULT_UNAUTHORIZED, "%s",
+                     why.message);
+}
+
 enum credentials_next credentials_refused(struct credentials *credentials, unsigned generation,
                                           enum challenge challenge, const char *words,
                                           struct fault *fault)
@@ -413,15 +442,8 @@ enum credentials_next credentials_refused(struct credentials *credentials, unsig
         credentials->login = NULL;
         return CREDENTIALS_LOGIN;
     }
-    if (free_choice && credentials->token != NULL) {
-        credentials->kind = KIND_TOKEN;
-        credentials->generation++;
-        return CREDENTIALS_AGAIN;
-    }
-    if (free_choice && credentials->has_openrc && credentials->openrc_fault.code == FAULT_NONE) {
-        credentials->kind = KIND_LOGIN;
-        return CREDENTIALS_LOGIN;
-    }
+    if (free_choice && cloud_use(credentials))
+        return credentials->kind == KIND_LOGIN ? CREDENTIALS_LOGIN : CREDENTIALS_AGAIN;
     credentials->answered = true;
     explain(credentials, challenge, words, fault);
     return CREDENTIALS_FINAL;

@@ -2,10 +2,12 @@
 /* The user's credentials, and which of them nmid gets.
  *
  * What was named for nmid (--user or NMID_USER, --token-file) goes with every request. What lies in
- * the environment for a whole cloud (OS_TOKEN, an openrc) goes only to a nmid that has answered 401
- * and asks for Keystone: whoever has an openrc loaded and talks to a local socket does not spread
- * it. Once an interrupt was asked for as somebody it is never asked for as somebody else, because
- * nmid knows a repeat by its key and its caller. */
+ * the environment for a whole cloud (OS_TOKEN, an openrc) goes only to a nmid that asks for
+ * Keystone, as its /healthz says, or else a 401: whoever has an openrc loaded and talks to a local
+ * socket does not spread it. What was named on the command line and is not what nmid asks for is a
+ * mistake, and not left out: the command would be carried out as somebody else. Once an interrupt
+ * was asked for as somebody it is never asked for as somebody else, because nmid knows a repeat by
+ * its key and its caller. */
 #ifndef NMID_CLI_CREDENTIALS_H
 #define NMID_CLI_CREDENTIALS_H
 
@@ -27,9 +29,21 @@ enum credentials_next {
 };
 
 /* Reads the environment, and wipes the secrets there; user and token_file are those of the command
- * line, or NULL. Asks for a password where one is missing and stdin is a terminal. NULL with
- * FAULT_USAGE, FAULT_MEMORY. */
+ * line, or NULL. NULL with FAULT_USAGE (a password is missing and stdin is no terminal, for one),
+ * FAULT_MEMORY. */
 struct credentials *credentials_new(const char *user, const char *token_file, struct fault *fault);
+
+/* There are some. */
+bool credentials_any(const struct credentials *credentials);
+
+/* nmid at this url says that it asks for "none", "http_basic" or "keystone"; with anything else
+ * nothing changes. -1: FAULT_USAGE (the command line has something else), FAULT_UNAUTHORIZED (so
+ * has the environment). */
+int credentials_told(struct credentials *credentials, const char *strategy, const char *url,
+                     struct fault *fault);
+
+/* Asks the terminal for the password where one is missing. -1: FAULT_USAGE, FAULT_MEMORY. */
+int credentials_complete(struct credentials *credentials, struct fault *fault);
 
 /* Wipes; NULL-safe. */
 void credentials_free(struct credentials *credentials);

@@ -11,6 +11,7 @@ libnmictl_a_SOURCES = \
 	src/cli/client_url.c src/cli/client_url.h \
 	src/cli/credentials.c src/cli/credentials.h \
 	src/cli/evidence.c src/cli/evidence.h \
+	src/cli/header.c src/cli/header.h \
 	src/cli/hostlist.c src/cli/hostlist.h \
 	src/cli/inject.c src/cli/inject.h \
 	src/cli/interrupt.c src/cli/interrupt.h \

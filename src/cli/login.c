@@ -93,11 +93,17 @@ static int refused(const struct login *login, long status, struct fault *fault)
     const char *words = answer_text(json_object_get(body, "error"), "message");
     const char *url = login->openrc->auth_url;
     openrc_describe(login->openrc, who, sizeof who);
+    /* It tells nobody which of these it was. */
+    const char *why = login->openrc->application_credential
+                          ? "wrong secret, or the credential has expired or does not exist"
+                      : login->openrc->system_scope
+                          ? "wrong password or domain, or no role in the system"
+                          : "wrong password or domain, or no such project, or no role in it";
     if (words[0] == '\0')
         words = "it gives no reason";
     if (status == 401 || status == 403)
-        fault_set(fault, FAULT_UNAUTHORIZED, "Keystone at %.100s refused %s: %.150s", url, who,
-                  words);
+        fault_set(fault, FAULT_UNAUTHORIZED, "Keystone at %.100s refused %s: %s (%.120s)", url, who,
+                  why, words);
     else if (status == 400)
         fault_set(fault, FAULT_UNAUTHORIZED,
                   "Keystone at %.100s does not take the log-in of %s: %.150s", url, who, words);
@@ -109,6 +115,27 @@ static int refused(const struct login *login, long status, struct fault *fault)
                   url, status);
     json_decref(body);
     return -1;
+}
+
+/* A token for nothing gives no right anywhere: it is what an openrc without a project leads to,
+ * unless the user has a default project. */
+static int scope_check(const struct login *login, struct fault *fault)
+{
+    static const char *const scopes[] = {"project", "system", "domain"};
+    char who[256];
+    json_t *body = json_loadb(login->answer, login->length, 0, NULL);
+    const json_t *token = json_object_get(body, "token");
+    bool scoped = !json_is_object(token); /* it cannot be read: nmid will see */
+    for (size_t i = 0; i < sizeof scopes / sizeof scopes[0]; i++)
+        scoped = scoped || json_object_get(token, scopes[i]) != NULL;
+    json_decref(body);
+    if (scoped)
+        return 0;
+    openrc_describe(login->openrc, who, sizeof who);
+    return fault_set(fault, FAULT_UNAUTHORIZED,
+                     "Keystone at %.100s gave %s a token that is for nothing: set OS_PROJECT_NAME "
+                     "or OS_SYSTEM_SCOPE=all",
+                     login->openrc->auth_url, who);
 }
 
 int login_finish(struct login *login, CURLcode rc, struct credentials *credentials,
@@ -128,6 +155,8 @@ int login_finish(struct login *login, CURLcode rc, struct credentials *credentia
         return refused(login, status, fault);
     if (curl_easy_header(login->easy, "X-Subject-Token", 0, CURLH_HEADER, -1, &token) != CURLHE_OK)
         return fault_set(fault, FAULT_PROTOCOL, "Keystone at %.150s gave no token", url);
+    if (scope_check(login, fault) < 0)
+        return -1;
     return credentials_logged_in(credentials, token->value, fault);
 }
 

@@ -19,8 +19,8 @@ struct login *login_start(CURLM *multi, const struct openrc *openrc, long timeou
 bool login_owns(const struct login *login, const CURL *easy);
 
 /* What came of it. -1: FAULT_CONNECT (Keystone was not reached, or gave no answer),
- * FAULT_UNAUTHORIZED (it refused), FAULT_IDENTITY (it is not in order), FAULT_PROTOCOL (it is no
- * Keystone). */
+ * FAULT_UNAUTHORIZED (it refused, or the token is of no use), FAULT_IDENTITY (it is not in order),
+ * FAULT_PROTOCOL (it is no Keystone). */
 int login_finish(struct login *login, CURLcode rc, struct credentials *credentials,
                  struct fault *fault);
 

@@ -345,6 +345,15 @@ static int verb_run(struct cli *cli, const struct parsed *parsed)
     return verb->run(cli);
 }
 
+/* Whose help tells more of a mistake in the options; NULL: everybody's. */
+static const char *verb_named(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (verb_find(argv[i]) != NULL)
+            return argv[i];
+    return NULL;
+}
+
 /* The socket of the packaged daemon where there is one, else loopback. */
 static const char *default_url(void)
 {
@@ -366,7 +375,7 @@ int main(int argc, char **argv)
     /* A reader of stdout that goes away must not end nmictl while actions are under way. */
     signal(SIGPIPE, SIG_IGN);
     if (options_parse(argc, argv, &cli, &parsed, &fault) < 0)
-        return cli_usage(&fault, NULL);
+        return cli_usage(&fault, verb_named(argc, argv));
     int code = verb_run(&cli, &parsed);
     if ((fflush(stdout) != 0 || ferror(stdout)) && code == 0) {
         cli_say("stdout could not be written");

@@ -53,6 +53,8 @@ static int node_uuid(const struct cli *cli, struct client *client, char uuid[UUI
     else if (why.code == FAULT_NODE_NOT_FOUND && uuid_valid(cli->node)) {
         uuid_copy(uuid, cli->node);
         rc = 0;
+    } else if (why.code == FAULT_NODE_NOT_FOUND) {
+        rc = cli_no_node(client, cli->node, fault);
     } else {
         rc = fault_set(fault, why.code, "%s", why.message);
     }

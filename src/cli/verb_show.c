@@ -21,10 +21,10 @@ static int node_get(const struct cli *cli, json_t **ret_node, struct fault *faul
             fault_set(fault, FAULT_MEMORY, "out of memory");
         else
             rc = cli_get(cli, client, path, 0, ret_node, fault);
-        /* Another project's node looks like none. */
-        if (fault->code == FAULT_NODE_NOT_FOUND && client_is_personal(client))
-            snprintf(fault->message, sizeof fault->message, "no node '%.255s' that you may see",
-                     names.names[0]);
+        if (fault->code == FAULT_NODE_NOT_FOUND) {
+            *fault = (struct fault){0};
+            cli_no_node(client, names.names[0], fault);
+        }
     }
     free(path);
     hostlist_clear(&names);

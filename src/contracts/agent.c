@@ -190,11 +190,15 @@ static void add_counts(const struct agent *agent, json_t *answer)
 
 static void on_healthz(void *self, struct http_exchange *exchange)
 {
+    /* Whoever has credentials learns here whether to bring them, and need not be refused first. */
+    static const char *const strategies[] = {
+        [AUTH_NONE] = "none", [AUTH_HTTP_BASIC] = "http_basic", [AUTH_KEYSTONE] = "keystone"};
     /* "instance" is the journal's: the history, and with it every Idempotency-Key, is of one instance,
      * so a client that repeats a request must see whether it still speaks to the same. */
     const struct agent *agent = self;
-    json_t *answer = json_pack("{s:s, s:s, s:s}", "status", "ok", "version", agent->version,
-                               "instance", journal_instance(engine_journal(agent->engine)));
+    json_t *answer = json_pack("{s:s, s:s, s:s, s:s}", "status", "ok", "version", agent->version,
+                               "instance", journal_instance(engine_journal(agent->engine)), "auth",
+                               strategies[http_auth_strategy(exchange)]);
     /* How many nodes there are, and that one has just got an interrupt, is nobody's business who
      * has no credentials: /metrics has a rule for it. */
     if (http_auth_strategy(exchange) == AUTH_NONE)

@@ -185,7 +185,8 @@ void agent_on_get_action(void *self, struct http_exchange *exchange)
         !ready_for(agent->engine, exchange, &uuid, 1, agent_on_get_action, self))
         return;
     struct fault fault = {0};
-    const struct access access = {NULL, caller, POLICY_READ, "show-action", agent_contract.name};
+    const struct access access = {NULL, caller, POLICY_READ, "show-action", agent_contract.name,
+                                  NULL};
     if (engine_may(agent->engine, &access, &fault) < 0 || action == NULL ||
         !engine_shows_action(agent->engine, action, caller)) {
         fault_set(&fault, FAULT_NOT_FOUND, "There is no action %.80s.",
@@ -245,7 +246,7 @@ static bool may_list(struct listing *listing, struct http_exchange *exchange, co
     struct fault fault = {0};
     struct node_state state;
     const struct access access = {ident, listing->caller, POLICY_READ, "list-actions",
-                                  agent_contract.name};
+                                  agent_contract.name, NULL};
     if (ident == NULL) {
         if (engine_may(engine, &access, &fault) == 0)
             return true;

@@ -135,7 +135,7 @@ void agent_on_audit(void *self, struct http_exchange *exchange)
     const char *values[ARGUMENTS] = {NULL};
     struct audit_query query = {0};
     const struct access access = {NULL, http_principal(exchange), POLICY_AUDIT, "audit",
-                                  agent_contract.name};
+                                  agent_contract.name, NULL};
     if (!agent_arguments(exchange, names, values) || !take_query(exchange, values, &query))
         return;
     if (engine_may(agent->engine, &access, &fault) < 0) {

@@ -352,7 +352,7 @@ void agent_on_get_batch(void *self, struct http_exchange *exchange)
     struct agent *agent = self;
     struct fault fault = {0};
     const struct access access = {NULL, http_principal(exchange), POLICY_READ, "show-batch",
-                                  agent_contract.name};
+                                  agent_contract.name, NULL};
     const struct batch *batch = map_get(agent->batches, http_param(exchange, "id"));
     const struct owners maker = {{batch != NULL ? batch->project_id : NULL, NULL}};
     if (batch != NULL && !policy_sees(access.caller, &maker))

@@ -68,7 +68,7 @@ void agent_on_metrics(void *self, struct http_exchange *exchange)
     struct engine_counts counts;
     struct audit_counts audit = {0};
     const struct access access = {NULL, http_principal(exchange), POLICY_METRICS, "metrics",
-                                  agent_contract.name};
+                                  agent_contract.name, NULL};
     if (engine_may(agent->engine, &access, &fault) < 0) {
         agent_fault(exchange, &fault);
         return;

@@ -66,7 +66,7 @@ void agent_on_list_nodes(void *self, struct http_exchange *exchange)
     struct agent *agent = self;
     struct fault fault = {0};
     const struct access access = {NULL, http_principal(exchange), POLICY_READ, "list",
-                                  agent_contract.name};
+                                  agent_contract.name, NULL};
     if (!agent_arguments(exchange, names, NULL))
         return;
     if (!ready_for(agent->engine, exchange, NULL, 0, agent_on_list_nodes, self))
@@ -80,12 +80,13 @@ void agent_on_list_nodes(void *self, struct http_exchange *exchange)
 }
 
 struct node *agent_take_node(struct agent *agent, struct http_exchange *exchange,
-                             enum policy_rule rule, const char *operation, http_handler_fn *again)
+                             enum policy_rule rule, const char *operation, const char *detail,
+                             http_handler_fn *again)
 {
     struct fault fault = {0};
     struct node_state state;
     const struct access access = {http_param(exchange, "id"), http_principal(exchange), rule,
-                                  operation, agent_contract.name};
+                                  operation, agent_contract.name, detail};
     if (!ready_for(agent->engine, exchange, &access.ident, 1, again, agent))
         return NULL;
     struct node *node = engine_find(agent->engine, &access, &state, &fault);
@@ -97,7 +98,7 @@ struct node *agent_take_node(struct agent *agent, struct http_exchange *exchange
 void agent_on_get_node(void *self, struct http_exchange *exchange)
 {
     const struct node *node =
-        agent_take_node(self, exchange, POLICY_READ, "show", agent_on_get_node);
+        agent_take_node(self, exchange, POLICY_READ, "show", NULL, agent_on_get_node);
     if (node != NULL)
         http_answer(exchange, 200, agent_node_json(self, node, http_principal(exchange)));
 }
@@ -142,7 +143,8 @@ void agent_on_probe(void *self, struct http_exchange *exchange)
 {
     struct agent *agent = self;
     struct fault fault = {0};
-    struct node *node = agent_take_node(agent, exchange, POLICY_PROBE, "probe", agent_on_probe);
+    struct node *node =
+        agent_take_node(agent, exchange, POLICY_PROBE, "probe", NULL, agent_on_probe);
     struct probe *probe = node == NULL ? NULL : calloc(1, sizeof *probe);
     if (node == NULL)
         return;

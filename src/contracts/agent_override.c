@@ -153,10 +153,10 @@ void agent_drop_changes(struct agent *agent)
 
 /* The node, when this caller may change it; else as agent_take_node(). */
 static struct node *take_node(struct agent *agent, struct http_exchange *exchange,
-                              const char *operation, http_handler_fn *again)
+                              const char *operation, const char *detail, http_handler_fn *again)
 {
     struct fault fault = {0};
-    struct node *node = agent_take_node(agent, exchange, POLICY_LOCK, operation, again);
+    struct node *node = agent_take_node(agent, exchange, POLICY_LOCK, operation, detail, again);
     if (node == NULL || !http_stopping(exchange))
         return node;
     fault_set(&fault, FAULT_STOPPING, "nmid is shutting down; nothing changed");
@@ -171,12 +171,43 @@ static const char *operation_of(enum part part, const struct journal_override *t
     return to->has_lock && !to->locked ? "unlock" : "lock";
 }
 
+/* For the log. */
+static void describe(enum part part, const struct journal_override *to, char *text, size_t size)
+{
+    if (part == PART_STATUS && to->has_status)
+        snprintf(text, size, "status %s", node_status_name(to->status));
+    else if (part == PART_STATUS)
+        snprintf(text, size, "the status of the configuration again");
+    else
+        snprintf(text, size, "%s",
+                 !to->has_lock ? "the lock of the configuration again"
+                 : to->locked  ? "locked"
+                               : "unlocked");
+}
+
+/* For the audit, whose records outlive the configuration: with what that says now. The node is
+ * looked up before it is known whether the caller may; nobody else is told of it. */
+static void describe_more(const struct agent *agent, const char *ident, enum part part,
+                          const struct journal_override *to, char *text, size_t size)
+{
+    struct node *node = NULL;
+    describe(part, to, text, size);
+    size_t len = strlen(text);
+    if (part == PART_STATUS && to->has_status)
+        snprintf(text + len, size - len, " (run-time)");
+    else if (part == PART_LOCK && !to->has_lock &&
+             engine_node_by_ident(agent->engine, ident, &node, NULL) == 0 && node != NULL)
+        snprintf(text + len, size - len, " (%s)", node->locked ? "locked" : "unlocked");
+}
+
 static void change_request(struct agent *agent, struct http_exchange *exchange,
                            http_handler_fn *again, enum part part,
                            const struct journal_override *to)
 {
     const struct principal *caller = http_principal(exchange);
-    struct node *node = take_node(agent, exchange, operation_of(part, to), again);
+    char detail[96];
+    describe_more(agent, http_param(exchange, "id"), part, to, detail, sizeof detail);
+    struct node *node = take_node(agent, exchange, operation_of(part, to), detail, again);
     struct change *change = node == NULL ? NULL : calloc(1, sizeof *change);
     if (node == NULL)
         return;
@@ -188,15 +219,7 @@ static void change_request(struct agent *agent, struct http_exchange *exchange,
     }
     *change = (struct change){
         .agent = agent, .exchange = exchange, .node = node_ref(node), .part = part, .to = *to};
-    if (part == PART_LOCK)
-        snprintf(change->what, sizeof change->what, "%s",
-                 !to->has_lock ? "the lock of the configuration again"
-                 : to->locked  ? "locked"
-                               : "unlocked");
-    else if (to->has_status)
-        snprintf(change->what, sizeof change->what, "status %s", node_status_name(to->status));
-    else
-        snprintf(change->what, sizeof change->what, "the status of the configuration again");
+    describe(part, to, change->what, sizeof change->what);
     snprintf(change->who, sizeof change->who, "user %.64s from %.64s",
              caller->user != NULL ? caller->user : "-",
              caller->address != NULL ? caller->address : "-");
@@ -254,6 +277,15 @@ void agent_on_delete_lock(void *self, struct http_exchange *exchange)
         change_request(self, exchange, agent_on_delete_lock, PART_LOCK, &to);
 }
 
+static void no_such_status(struct http_exchange *exchange, const char *name)
+{
+    char list[256] = "";
+    for (int status = 0, length = 0; status < NODE_STATUSES; status++)
+        length += snprintf(list + length, sizeof list - (size_t)length, "%s%s",
+                           status == 0 ? "" : ", ", node_status_name((enum node_status)status));
+    agent_malformed(exchange, "There is no such status: %.100s (there are %s)", name, list);
+}
+
 void agent_on_put_status(void *self, struct http_exchange *exchange)
 {
     json_t *body = NULL, *value = NULL;
@@ -264,7 +296,7 @@ void agent_on_put_status(void *self, struct http_exchange *exchange)
     struct journal_override to = {.has_status = name != NULL,
                                   .status = status < 0 ? NODE_UNKNOWN : (enum node_status)status};
     if (name != NULL && status < 0)
-        agent_malformed(exchange, "There is no such status: %.100s", name);
+        no_such_status(exchange, name);
     else if (name == NULL && !json_is_null(value))
         agent_malformed(exchange, "\"status\" must be there, and a string or null.");
     else

@@ -40,9 +40,11 @@ bool agent_arguments(struct http_exchange *exchange, const char *const *names, c
 json_t *agent_take_body(struct http_exchange *exchange);
 
 /* The node of the path, borrowed, when the caller may do this to it. NULL when the error is
- * answered, or when the node's state is not there yet: then `again` is called with the exchange. */
+ * answered, or when the node's state is not there yet: then `again` is called with the exchange.
+ * detail: what the audit says of it when it is allowed, or NULL. */
 struct node *agent_take_node(struct agent *agent, struct http_exchange *exchange,
-                             enum policy_rule rule, const char *operation, http_handler_fn *again);
+                             enum policy_rule rule, const char *operation, const char *detail,
+                             http_handler_fn *again);
 
 /* A node as this caller, who may see it, is shown it; a new reference. NULL when its state is not
  * known now. */

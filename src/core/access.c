@@ -20,7 +20,7 @@ static int record(struct engine *engine, const struct access *access, const stru
         .allowed = fault == NULL,
         .read = access->rule == POLICY_READ || access->rule == POLICY_METRICS,
         .code = fault != NULL ? fault->code : FAULT_NONE,
-        .message = fault != NULL ? fault->message : NULL,
+        .message = fault != NULL ? fault->message : access->detail,
     };
     if (record.allowed && record.read && !engine->conf->audit.reads)
         return 0;

@@ -213,7 +213,8 @@ static void row_of(const struct audit_record *record, struct journal_audit_row *
     const struct principal *caller = record->caller;
     *row = (struct journal_audit_row){
         .at = clock_wall_us(),
-        .texts = {[AUDIT_ADDRESS] = record->address,
+        .texts = {[AUDIT_USER] = record->claimed,
+                  [AUDIT_ADDRESS] = record->address,
                   [AUDIT_CONTRACT] = record->contract,
                   [AUDIT_OPERATION] = record->operation,
                   [AUDIT_NODE_UUID] = record->node_uuid,

@@ -19,6 +19,7 @@ struct audit;
 struct audit_record {
     const struct principal *caller; /* or NULL: nobody that nmid knows */
     const char *address;            /* of the client, where there is no caller */
+    const char *claimed;            /* the user it says to be, where there is one; or NULL */
     const char *contract;           /* "nova", "agent" ...; or NULL */
     const char *operation;          /* "inject_nmi", "probe", "lock", "authenticate" ... */
     const char *node_uuid, *node_name; /* or NULL: no node in particular, or none that there is */

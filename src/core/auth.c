@@ -116,30 +116,27 @@ void auth_free(struct auth *auth)
     free(auth);
 }
 
-/* Who did not get in, with what was asked for; the credentials themselves are in no record. A name
- * that was not proven stands in the words alone. */
+/* Who did not get in, with what was asked for; the credentials themselves are in no record. Of a
+ * caller who proved nothing there is the name at most, when nmid knows it. */
 static void record(const struct auth_call *call, const struct principal *who,
                    const struct fault *fault)
 {
-    char message[FAULT_MESSAGE_MAX + 280];
     struct principal caller = {0};
     bool proven = who != NULL && fault->code == FAULT_FORBIDDEN;
     if (proven) {
         caller = *who;
         caller.address = call->refusal.address;
     }
-    bool named = who != NULL && !proven;
-    snprintf(message, sizeof message, "%s%s%s%s", fault->message, named ? " (user " : "",
-             named ? who->user : "", named ? ")" : "");
     audit_record(call->auth->audit, &(struct audit_record){
                                         .caller = proven ? &caller : NULL,
                                         .address = call->refusal.address,
+                                        .claimed = who != NULL && !proven ? who->user : NULL,
                                         .contract = call->refusal.contract,
                                         .operation = "authenticate",
                                         .ident = call->refusal.what,
                                         .rule = "credentials",
                                         .code = fault->code,
-                                        .message = message,
+                                        .message = fault->message,
                                     });
 }
 

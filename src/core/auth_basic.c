@@ -230,7 +230,8 @@ static void answer_good(struct identity *identity, const char *user, auth_done_f
     struct principal principal = {.user = user, .method = "http_basic"};
     struct identity *nobody = identity_new(&principal); /* NULL: only the audit misses it */
     struct fault fault = {0};
-    fault_set(&fault, FAULT_FORBIDDEN, "The user %s has no roles.", user);
+    fault_set(&fault, FAULT_FORBIDDEN, "The user %s has no entry in auth.users of nmid.conf.",
+              user);
     done(arg, nobody, &fault);
     identity_unref(nobody);
 }

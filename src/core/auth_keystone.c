@@ -4,7 +4,6 @@
  * bounded queue behind them. What comes of it is remembered for a while (verdicts.h), the tokens
  * that are none in a table of their own, so that garbage cannot push good ones out. */
 #include "config.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -490,11 +489,12 @@ static void *tokens_open(const struct auth_settings *settings, struct fault *fau
         fault_set(fault, FAULT_MEMORY, "out of memory");
     else if ((tokens->client = client_new(settings->loop, fault)) != NULL)
         tokens->keystone = keystone_new(settings->loop, tokens->client, &conf->keystone, fault);
-    if (tokens->keystone != NULL)
-        return tokens;
-    tokens_free(tokens);
-    return NULL;
+    if (tokens->keystone == NULL) {
+        tokens_free(tokens);
+        return NULL;
+    }
+    keystone_try(tokens->keystone);
+    return tokens;
 }
 
-const struct auth_method auth_keystone = {
-    .open = tokens_open, .close = tokens_close, .check = tokens_check, .cancel = tokens_cancel};
+const struct auth_method auth_keystone = {tokens_open, tokens_close, tokens_check, tokens_cancel};

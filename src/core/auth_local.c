@@ -129,8 +129,8 @@ static void check_listed(const struct local *local, const struct credentials *cr
         auth_refuse(done, arg, FAULT_MEMORY, "out of memory");
     } else if (!found) {
         struct fault fault = {0};
-        fault_set(&fault, FAULT_FORBIDDEN, "The local user %s is not among the users of auth.",
-                  name);
+        fault_set(&fault, FAULT_FORBIDDEN,
+                  "The local user %s is in no entry of auth.users of nmid.conf.", name);
         done(arg, identity, &fault);
     } else {
         done(arg, identity, NULL);

@@ -39,6 +39,7 @@ static int reader_end(struct conf_reader *reader, const char *name, struct conf 
     }
     if (node_table_count(reader->conf->nodes) == 0)
         report_add(reader->warnings, name, 0, "nodes: there are none");
+    conf_compare_projects(reader, name);
     *ret_conf = reader->conf;
     return 0;
 }

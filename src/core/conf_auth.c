@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/map.h"
 #include "base/url.h"
 #include "core/conf_parts.h"
 #include "core/htpasswd.h"
@@ -14,6 +15,7 @@
 
 #define USERS_MAX      10000
 #define PROJECT_ID_MAX 255
+#define COST_MIN       10 /* of bcrypt; what is below draws a warning */
 #define ID_MAX         4294967294u /* the last one means nobody */
 #define CACHE_S        60
 #define CACHE_S_MAX    86400
@@ -22,6 +24,8 @@
 /* In the order of enum auth_strategy. */
 static const char *const strategies[] = {"none", "http_basic", "keystone", NULL};
 #define STRATEGIES "\"none\", \"http_basic\" or \"keystone\""
+
+#define USERS_FORM "users = ( { name = \"alice\"; roles = [\"member\"]; project_id = \"...\"; } )"
 
 /* ---- One user ---- */
 
@@ -129,6 +133,40 @@ static void read_project(struct conf_block *block, struct conf_user *user)
         user->project_id = copy(block, "project_id", value);
 }
 
+/* ---- What a user's roles are good for ---- */
+
+static void append(char *text, size_t size, const char *name)
+{
+    size_t len = strlen(text);
+    snprintf(text + len, size - len, "%s%s", len > 0 ? ", " : "", name);
+}
+
+static bool is_known(const struct conf_policy *policy, const char *role)
+{
+    struct principal principal = {0};
+    policy_assign(policy, &role, 1, &principal);
+    return principal.roles != 0;
+}
+
+/* useless: none of them is known. */
+static void warn_of_roles(struct conf_block *block, const struct conf_user *user, bool useless)
+{
+    const struct conf_policy *policy = &block->reader->conf->policy;
+    char unknown[300] = "", known[300] = "";
+    for (size_t i = 0; i < user->roles.count; i++) {
+        if (!is_known(policy, user->roles.names[i]))
+            append(unknown, sizeof unknown, user->roles.names[i]);
+    }
+    if (unknown[0] == '\0')
+        return;
+    for (unsigned role = ROLES; role-- > 0;) {
+        for (size_t i = 0; i < policy->roles[role].count; i++)
+            append(known, sizeof known, policy->roles[role].names[i]);
+    }
+    block_warn(block, "roles", "%s%spolicy knows no role %s; it knows %s",
+               useless ? user->name : "", useless ? " may nothing: " : "", unknown, known);
+}
+
 /* A local user without a project may have one as member of a group, and a group's roles may count
  * in the project of another entry; of http_basic's users each has one entry. */
 static void check_use(struct conf_block *block, const struct conf_user *user, bool local)
@@ -136,9 +174,9 @@ static void check_use(struct conf_block *block, const struct conf_user *user, bo
     struct principal principal = {.system = user->system};
     policy_assign(&block->reader->conf->policy, (const char *const *)user->roles.names,
                   user->roles.count, &principal);
-    if (principal.roles == 0)
-        block_warn(block, "roles", "%s may nothing: policy knows none of these roles", user->name);
-    else if (!local && !principal.administrator && !user->system && user->project_id == NULL)
+    warn_of_roles(block, user, principal.roles == 0);
+    if (principal.roles != 0 && !local && !principal.administrator && !user->system &&
+        user->project_id == NULL)
         block_warn(block, "roles",
                    "%s may nothing with these roles but in a project: no project_id is given",
                    user->name);
@@ -153,6 +191,9 @@ static void read_user(struct conf_block *block, struct conf_auth *auth, struct c
         read_basic(block, user);
     read_project(block, user);
     block_boolean(block, "system", &user->system);
+    if (user->system && block_take(block, "project_id") != NULL)
+        block_complain(block, "project_id", "stands beside system: expected one of them");
+    user->line = config_setting_source_line(block->group);
     int got = block_names(block, "roles", &user->roles);
     if (got == 0)
         block_complain(block, "roles", "missing: expected a list of names, as [\"member\"]");
@@ -205,13 +246,21 @@ static bool read_users(struct conf_block *block, struct conf_auth *auth)
 static void compare_users(struct conf_block *block, const struct conf_auth *auth,
                           const struct htpasswd *users)
 {
+    const struct conf_reader *reader = block->reader;
     for (size_t i = 0; i < auth->user_count; i++) {
-        const char *name = auth->users[i].name;
-        if (name != NULL && htpasswd_find(users, name) == NULL)
-            block_warn(block, "users", "%s is not in %s", name, auth->user_file);
+        const struct conf_user *user = &auth->users[i];
+        if (user->name != NULL && htpasswd_find(users, user->name) == NULL)
+            report_add(reader->warnings, reader->file, user->line, "%susers: %s is not in %s",
+                       block->path, user->name, auth->user_file);
     }
     if (htpasswd_count(users) == 0)
         block_warn(block, "user_file", "%s holds no user", auth->user_file);
+    size_t weak = htpasswd_count_below(users, COST_MIN);
+    if (weak > 0)
+        block_warn(block, "user_file",
+                   "%s: %zu of %zu hashes are of a cost below %d, which is soon guessed: htpasswd "
+                   "-B -C 12 makes better ones",
+                   auth->user_file, weak, htpasswd_count(users), COST_MIN);
 }
 
 static void read_http_basic(struct conf_block *block, struct conf_auth *auth)
@@ -221,7 +270,8 @@ static void read_http_basic(struct conf_block *block, struct conf_auth *auth)
         block_complain(block, "user_file", "missing: expected the path of a file of htpasswd -B");
     block_unsigned(block, "cache_s", 0, CACHE_S_MAX, &auth->cache_s);
     if (!read_users(block, auth))
-        block_complain(block, "users", "missing: who is not in it may nothing");
+        block_complain(block, "users",
+                       "missing: expected " USERS_FORM "; who is not in it may nothing");
     if (got <= 0)
         return;
     struct htpasswd_file *file = htpasswd_file_new(auth->user_file, block->reader->errors);
@@ -281,6 +331,7 @@ static void read_strategy(struct conf_block *block, struct conf_auth *auth)
     block_word(block, "strategy", strategies, STRATEGIES, &strategy);
     if (strategy > AUTH_KEYSTONE)
         return; /* reported; and which other keys there may be, nobody knows */
+    auth->unknown = false;
     auth->strategy = (enum auth_strategy)strategy;
     auth->cache_s = CACHE_S;
     auth->cache_size = CACHE_SIZE;
@@ -323,9 +374,44 @@ bool conf_read_auth(struct conf_block *block, size_t at)
         block_complain(block, "auth", "out of memory");
         return false;
     }
+    conf->auths[at].unknown = true;
     if (block_group(block, "auth", block->path[0] == '\0' ? "auth." : "listen.auth.", &auth) > 0)
         read_strategy(&auth, &conf->auths[at]);
     return true;
+}
+
+/* ---- Against the nodes ---- */
+
+static void warn_of_projects(struct conf_reader *reader, const char *file,
+                             const struct map *projects)
+{
+    const struct conf *conf = reader->conf;
+    for (size_t i = 0; i < conf->auth_count; i++) {
+        for (size_t j = 0; j < conf->auths[i].user_count; j++) {
+            const struct conf_user *user = &conf->auths[i].users[j];
+            if (user->project_id != NULL && map_get(projects, user->project_id) == NULL)
+                report_add(reader->warnings, file, user->line,
+                           "%sauth.users.project_id: no node is in the project %s of %s",
+                           i == 0 ? "" : "listen.", user->project_id, user->name);
+        }
+    }
+}
+
+void conf_compare_projects(struct conf_reader *reader, const char *file)
+{
+    const struct conf *conf = reader->conf;
+    size_t count = node_table_count(conf->nodes);
+    struct map *projects = map_new();
+    /* Without nodes there is a warning already; Ironic's nodes are not known here. */
+    bool good = projects != NULL && count > 0 && !conf->state_source_ironic;
+    for (size_t i = 0; good && i < count; i++) {
+        struct node *node = node_table_at(conf->nodes, i);
+        if (node->project_id != NULL)
+            good = map_put(projects, node->project_id, node) == 0;
+    }
+    if (good)
+        warn_of_projects(reader, file, projects);
+    map_free(projects);
 }
 
 void conf_auth_clear(struct conf_auth *auth)

@@ -71,10 +71,12 @@ struct conf_user {
     char *project_id;
     struct conf_names roles;
     bool system;
+    unsigned line; /* of nmid.conf */
 };
 
 struct conf_auth {
     enum auth_strategy strategy;
+    bool unknown; /* the strategy is told wrong: an error, from which nothing follows */
     struct conf_user *users;
     size_t user_count;
     char *user_file;            /* http_basic: htpasswd's */

@@ -39,6 +39,8 @@ static int check_address(struct conf_block *block, const struct conf_listener *l
                          bool loopback)
 {
     const struct conf_auth *auth = &block->reader->conf->auths[listener->auth];
+    if (auth->unknown)
+        return 0;
     if (auth->strategy == AUTH_NONE && auth->user_count > 0)
         return block_complain(block, "address",
                               "auth \"none\" with users is for a socket: the kernel does not say "

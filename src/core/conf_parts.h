@@ -81,6 +81,8 @@ void conf_read_listen(struct conf_block *root);
  * has one, whether or not it is good; then conf->auths[at] is it. */
 bool conf_read_auth(struct conf_block *block, size_t at);
 void conf_auth_clear(struct conf_auth *auth); /* wipes and frees what is in it */
+/* Warns of users' projects that no node has, when all nodes have been read. */
+void conf_compare_projects(struct conf_reader *reader, const char *file);
 
 /* conf_keystone.c: the keys by which nmid logs in to Keystone, of a block that holds others too. */
 void conf_read_keystone(struct conf_block *block, struct conf_keystone *keystone);

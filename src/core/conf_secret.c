@@ -37,6 +37,7 @@ int block_secret(struct conf_block *block, const char *key, size_t max,
     struct info *info = info_new(reader->file, config_setting_source_line(block->group));
     if (info == NULL)
         return block_complain(block, key, "out of memory");
+    info_set_section(info, block->path);
     if (give(block, key, info) == 0 && give(block, file_key, info) == 0)
         result = info_take_secret(info, key, max, ret_secret, reader->errors);
     if (reader->secret_line == 0)

@@ -54,6 +54,7 @@ struct access {
     enum policy_rule rule;
     const char *operation; /* for the audit: "inject_nmi", "show", "lock" ...; static */
     const char *contract;  /* static */
+    const char *detail;    /* for the audit, when it is allowed: what is set; or NULL */
 };
 
 /* The node, and its state, when it is there, the caller may see it and the rule allows what is

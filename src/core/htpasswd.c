@@ -168,6 +168,15 @@ size_t htpasswd_count(const struct htpasswd *users)
     return users->count;
 }
 
+/* The hashes have passed is_bcrypt(). */
+size_t htpasswd_count_below(const struct htpasswd *users, unsigned cost)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < users->count; i++)
+        count += strtoul(users->users[i]->hash + 4, NULL, 10) < cost;
+    return count;
+}
+
 const char *htpasswd_find(const struct htpasswd *users, const char *name)
 {
     const struct user *user = map_get(users->map, name);

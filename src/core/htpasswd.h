@@ -25,6 +25,7 @@ struct htpasswd *htpasswd_parse(const char *name, const char *text, size_t len,
 void htpasswd_free(struct htpasswd *users); /* NULL-safe; wipes the hashes */
 
 size_t htpasswd_count(const struct htpasswd *users);
+size_t htpasswd_count_below(const struct htpasswd *users, unsigned cost); /* of a lower cost */
 
 /* A user's hash, borrowed; or NULL. */
 const char *htpasswd_find(const struct htpasswd *users, const char *user);

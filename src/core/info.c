@@ -27,7 +27,7 @@ struct item {
 };
 
 struct info {
-    const char *file;
+    const char *file, *section;
     unsigned line;
     unsigned secret_line;
     struct item *first, **end;
@@ -39,9 +39,15 @@ struct info *info_new(const char *file, unsigned line)
     if (info == NULL)
         return NULL;
     info->file = file;
+    info->section = "";
     info->line = line;
     info->end = &info->first;
     return info;
+}
+
+void info_set_section(struct info *info, const char *section)
+{
+    info->section = section;
 }
 
 static struct item *item_add(struct info *info, const char *key, enum item_type type, unsigned line)
@@ -136,8 +142,8 @@ int info_complain(const struct info *info, const char *key, struct report *repor
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
     const struct item *item = item_find(info, key);
-    return report_add(report, info->file, item == NULL ? info->line : item->line, "%s: %s", key,
-                      message);
+    return report_add(report, info->file, item == NULL ? info->line : item->line, "%s%s: %s",
+                      info->section, key, message);
 }
 
 int info_take_string(struct info *info, const char *key, size_t max, char **ret_value,
@@ -244,8 +250,11 @@ static int take_secret_file(struct info *info, const char *key, size_t max,
         return info_complain(info, key, report, "out of memory");
     int result;
     if (conf_file_read(path, SECRET_FILE_MAX, &text, &fault) < 0) {
-        /* Without the path: who wrote the password itself here must not find it in a log. */
-        result = info_complain(info, key, report, "%s", fault.message);
+        /* The path only where it looks like one: who wrote the password itself here must not find
+         * it in a log. */
+        bool named = item->text[0] == '/' && strchr(item->text + 1, '/') != NULL;
+        result = info_complain(info, key, report, "%s%s%s", named ? path : "", named ? ": " : "",
+                               fault.message);
     } else {
         result = secret_from_text(info, key, max, &text, path, ret_value, report);
         conf_text_wipe(&text);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What conf_node.c asks of info.c beyond info.h: drivers have no business with it. */
+/* What conf_node.c and conf_secret.c ask of info.c beyond info.h: drivers have no business with it. */
 #ifndef NMID_CORE_INFO_PARTS_H
 #define NMID_CORE_INFO_PARTS_H
 
@@ -7,5 +7,8 @@
 
 /* The line of the first secret that was taken and stands in the configuration itself; 0: none. */
 unsigned info_secret_line(const struct info *info);
+
+/* "auth.": stands before the key in messages. Borrowed. */
+void info_set_section(struct info *info, const char *section);
 
 #endif

@@ -231,6 +231,17 @@ struct keystone_wait *keystone_token(struct keystone *keystone, keystone_token_f
     return NULL;
 }
 
+/* failed() has said what is wrong. */
+static void on_tried(void *arg, const char *token, const struct fault *fault)
+{
+    (void)arg, (void)token, (void)fault;
+}
+
+void keystone_try(struct keystone *keystone)
+{
+    keystone_token(keystone, on_tried, NULL);
+}
+
 void keystone_forget(struct keystone *keystone, const char *token)
 {
     const struct secret *own = keystone->token;
@@ -263,7 +274,7 @@ struct keystone *keystone_new(struct loop *loop, struct client *client,
         fault_set(fault, FAULT_MEMORY, "out of memory");
         return NULL;
     }
-    (void)loop; /* a token is asked for when somebody needs it: there is no timer */
+    (void)loop; /* a token is renewed when somebody needs it: there is no timer */
     keystone->client = client;
     keystone->conf = conf;
     keystone->waits_end = &keystone->waits;

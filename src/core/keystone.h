@@ -26,6 +26,9 @@ typedef void keystone_token_fn(void *arg, const char *token, const struct fault 
 struct keystone_wait *keystone_token(struct keystone *keystone, keystone_token_fn *done, void *arg);
 void keystone_cancel(struct keystone_wait *wait);
 
+/* Logs in now: what is wrong is in the log before the first who asks for a token. */
+void keystone_try(struct keystone *keystone);
+
 /* A service answered 401 to this token: the next keystone_token() logs in anew (but not twice
  * within a second). Not from within a keystone_token_fn. */
 void keystone_forget(struct keystone *keystone, const char *token);

@@ -182,7 +182,7 @@ static int climb_policy(struct engine *engine, const struct request *request, st
                         struct fault *fault)
 {
     struct access access = {request->node_ident, request->caller, POLICY_INJECT_NMI, request->name,
-                            request->contract};
+                            request->contract, NULL};
     climb->node = engine_find(engine, &access, &climb->state, fault);
     if (climb->node == NULL || !request->force)
         return climb->node == NULL ? -1 : 0;

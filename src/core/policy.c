@@ -72,6 +72,49 @@ bool policy_sees(const struct principal *caller, const struct owners *owners)
     return caller->administrator || policy_owns(caller, owners);
 }
 
+/* ---- The refusal's words ---- */
+
+/* The role as nmid.conf calls it: by its own name, where that is among its names. */
+static const char *role_name(const struct conf_policy *policy, enum role role)
+{
+    static const char *const own[ROLES] = {
+        [ROLE_READER] = "reader", [ROLE_MEMBER] = "member", [ROLE_ADMIN] = "admin"};
+    const struct conf_names *names = &policy->roles[role];
+    return names->count == 0 || is_named(names, own[role]) ? own[role] : names->names[0];
+}
+
+/* What the caller lacks, when it is not the role: where the role would have to count. */
+static const char *lack(bool admin, const struct principal *caller)
+{
+    if (admin)
+        return " in a project";
+    return caller->project_id == NULL || caller->project_id[0] == '\0' ? " without a project"
+                                                                       : " in another project";
+}
+
+/* What it takes, and what the caller has. */
+static int refuse(const struct conf_policy *policy, enum policy_rule rule,
+                  const struct principal *caller, const struct owners *owners, struct fault *fault)
+{
+    bool admin = policy->checks[rule] == POLICY_ADMIN;
+    enum role role = admin ? ROLE_ADMIN : rules[rule].role;
+    const char *has = "no role that counts";
+    for (unsigned i = 0; i < ROLES; i++) {
+        if (caller->roles & ROLE_BIT(i))
+            has = role_name(policy, i); /* the highest */
+    }
+    const char *where = "";
+    if (admin && policy->system_admin_only)
+        where = " with system scope";
+    else if (!admin && owners != NULL)
+        where = " in the node's project";
+    return fault_set(fault, FAULT_FORBIDDEN,
+                     "Policy doesn't allow %s to be performed: it takes the role %.64s%s, and you "
+                     "have %.64s%s.",
+                     rules[rule].name, role_name(policy, role), where, has,
+                     caller->roles & ROLE_BIT(role) ? lack(admin, caller) : "");
+}
+
 int policy_check(const struct conf_policy *policy, enum policy_rule rule,
                  const struct principal *caller, const struct owners *owners, struct fault *fault)
 {
@@ -80,10 +123,7 @@ int policy_check(const struct conf_policy *policy, enum policy_rule rule,
                     (owners == NULL || policy_owns(caller, owners));
     if ((check != POLICY_OWNER && caller->administrator) || (check != POLICY_ADMIN && as_owner))
         return 0;
-    return fault_set(fault, FAULT_FORBIDDEN, "Policy doesn't allow %s to be performed (%s).",
-                     rules[rule].name,
-                     check == POLICY_ADMIN ? "it is for administrators"
-                                           : "it takes the role member, reader to read");
+    return refuse(policy, rule, caller, owners, fault);
 }
 
 const char *policy_rule_name(enum policy_rule rule)

@@ -18,7 +18,8 @@ A fault is a rule: it applies to the first `times` requests whose method and pat
   forget       does the work, drops the connection and forgets all keys, as a nmid that was started
                anew with another journal
 Credentials: with `users` (name -> password) it asks for HTTP basic, with `keystone` (a FakeKeystone)
-for one of its tokens; `credentials` has what each request brought along.
+for one of its tokens; `credentials` has what each request brought along. /healthz says which it is,
+unless `says_auth` is False, as in a nmid of before.
 On the command line: --fault 'POST /actions$ drop 1'.
 """
 import argparse
@@ -76,6 +77,7 @@ class FakeNmid:
         self.requests = []   # (method, path)
         self.users = None    # name -> password
         self.keystone = None # a FakeKeystone
+        self.says_auth, self.strategy = True, None
         self.credentials = [] # (Authorization, X-Auth-Token), each of them or None
         self.posts = []      # (node name, key, body)
         self.injections = {} # node name -> count
@@ -163,6 +165,12 @@ class FakeNmid:
                     for pair in self.users.items()]
             return None if authorization in good else 'Basic realm="nmid"'
         return None
+
+    def says(self):
+        if self.strategy is not None:
+            return self.strategy
+        return ("keystone" if self.keystone is not None else
+                "http_basic" if self.users is not None else "none")
 
     def make_action(self, node, name="inject_nmi"):
         action = {"id": "req-" + str(uuid.uuid4()), "node_uuid": node["uuid"],
@@ -282,7 +290,10 @@ class _Handler(BaseHTTPRequestHandler):
         query = {key: values[0] for key, values in parse_qs(url.query).items()}
         parts = [unquote(part) for part in url.path.split("/")[1:]]
         if url.path == "/healthz":
-            return 200, {}, {"status": "ok", "version": "0.1.0", "instance": fake.instance}
+            health = {"status": "ok", "version": "0.1.0", "instance": fake.instance}
+            if fake.says_auth:
+                health["auth"] = fake.says()
+            return 200, {}, health
         if parts[:2] != ["agent", "v1"]:
             return error(404, "not-found", "there is no such resource")
         with fake.changed:

@@ -130,7 +130,7 @@ class Attacks(lab.TestCase):
         self.daemon = self.nmid([lab.node("n1", self.sim)], auth=self.people())
         self.inject("alice", "n1")
         self.assertEqual(set(self.request(self.daemon, "GET", "/healthz")[2]),
-                         {"status", "version", "instance"})
+                         {"status", "version", "instance", "auth"})
         self.assertEqual(self.ask("alice", "GET", "/metrics")[0], 403)
 
     def test_who_asked_before(self):

@@ -125,6 +125,45 @@ class Audit(lab.TestCase):
                       "authenticate of GET /agent/v1/nodes refused (agent, user - from 127.0.0.1)"):
             self.assertEqual(log.count(words), 1, f"{words}\n{log}")
 
+    def test_what_was_set(self):
+        """Of each change its value, also where it gives back the configuration's."""
+        self.lab_of()
+        changes = (
+            ("PUT", "status", {"status": "PAUSED"}, "status", "status PAUSED (run-time)"),
+            ("PUT", "status", {"status": None}, "status", "the status of the configuration again"),
+            ("DELETE", "status", None, "status", "the status of the configuration again"),
+            ("PUT", "lock", None, "lock", "locked"),
+            ("DELETE", "lock", None, "unlock", "unlocked"),
+            ("PUT", "lock", {"locked": None}, "lock",
+             "the lock of the configuration again (unlocked)"))
+        for method, what, body, _, _ in changes:
+            self.assertEqual(self.ask("root", method, "/agent/v1/nodes/n1/" + what, body)[0], 200)
+        self.assertEqual(self.ask("alice", "PUT", "/agent/v1/nodes/n1/lock")[0], 403)
+        lab.wait_for(lambda: len(self.records()) == 7, what="7 records")
+        records = self.records()
+        self.assertEqual([(r["operation"], r["decision"], r["message"]) for r in records[:6]],
+                         [(operation, "allowed", text) for *_, operation, text in changes])
+        self.assertEqual((records[6]["decision"], records[6]["message"]),
+                         ("refused", "Policy doesn't allow lock to be performed: it takes the role "
+                                     "admin, and you have member."))
+        self.assertIn("status of n1 allowed (agent, user root from 127.0.0.1): status PAUSED "
+                      "(run-time)\n", self.daemon.log())
+
+    def test_wrong_password(self):
+        """Whose name it was is found, when nmid knows the name; another name is not said."""
+        self.lab_of()
+        for user in ("alice", "secret-typed-as-a-name"):
+            status, _, _ = self.request(self.daemon, "GET", "/agent/v1/nodes",
+                                        headers=basic(user, "wrong"))
+            self.assertEqual(status, 401)
+        lab.wait_for(lambda: len(self.records()) == 2, what="2 records")
+        self.assertEqual([r["caller"]["user"] for r in self.records()], ["alice", None])
+        found, = self.records("&user=alice&decision=refused")
+        self.assertEqual((found["rule"], found["code"], found["caller"]["role"],
+                          found["caller"]["method"], found["caller"]["administrator"]),
+                         ("credentials", "unauthorized", None, None, False))
+        self.assertNotIn("secret-typed", self.daemon.log())
+
     def test_who_may_read(self):
         self.lab_of()
         self.inject("bob")

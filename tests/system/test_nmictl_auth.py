@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import pty
+import shutil
 import signal
 import ssl
 import subprocess
@@ -33,7 +34,8 @@ class Base(Case):
         self.assertEqual(result.returncode, code, text)
         for secret in [*secrets, *(env[name] for name in env if "PASS" in name or "SECRET" in name
                                    or "TOKEN" in name)]:
-            self.assertNotIn(secret, text)
+            if secret:
+                self.assertNotIn(secret, text)
         return result
 
     def file(self, text, mode=0o600):
@@ -48,6 +50,19 @@ class Base(Case):
         return ["basic" if pair[0] else "token" if pair[1] else "none"
                 for pair, (_, path) in zip(self.fake.credentials, self.fake.requests)
                 if path != "/healthz"]
+
+    def healths(self):
+        """How often /healthz was asked: with credentials at hand once before all else, and by
+        inject-nmi before the first interrupt."""
+        return self.fake.requests.count(("GET", "/healthz"))
+
+    def each_nmid(self):
+        """One whose /healthz says what it asks for, and one of before."""
+        for says_auth in (True, False):
+            self.fake.says_auth = says_auth
+            for seen in (self.fake.credentials, self.fake.requests, self.fake.injections):
+                seen.clear()
+            yield says_auth
 
     def assert_nothing_sent(self, result):
         self.assertEqual(self.fake.posts, [])
@@ -64,7 +79,8 @@ class HttpBasic(Base):
             self.fake.credentials.clear()
             result = self.expect(0, *args, "inject-nmi", "n1", NMID_PASSWORD=PASSWORD, **env)
             self.assertEqual((result.stdout, result.stderr), ("n1  delivered\n", ""))
-            self.assertEqual(set(self.fake.credentials), {(basic("alice", PASSWORD), None)})
+            self.assertEqual(self.fake.credentials[0], (None, None))  # /healthz
+            self.assertEqual(set(self.fake.credentials[1:]), {(basic("alice", PASSWORD), None)})
 
     def test_every_verb(self):
         self.expect(0, "inject-nmi", "n1", "--user", "alice", NMID_PASSWORD=PASSWORD)
@@ -86,7 +102,7 @@ class HttpBasic(Base):
         result = self.expect(1, "--user", "alice", "inject-nmi", "p[0-39]", NMID_PASSWORD="guess")
         self.assertIn("nmid refused the user 'alice', or the password", result.stderr)
         self.assert_nothing_sent(result)
-        self.assertEqual(len(self.fake.requests), 1)
+        self.assertEqual(self.statuses(), ["basic"])
 
     def test_wrong_password_in_json(self):
         result = self.expect(1, "-f", "json", "--user", "alice", "inject-nmi", "n1",
@@ -102,15 +118,22 @@ class HttpBasic(Base):
 
     def test_an_openrc_is_not_for_it(self):
         with FakeKeystone() as keystone:
-            result = self.expect(1, "nodes", OS_AUTH_URL=keystone.auth_url, OS_USERNAME="alice",
-                                 OS_PASSWORD="alice-password", OS_TOKEN="gAAAA", OS_PROJECT_NAME="x")
-            self.assertIn("asks for a user and a password", result.stderr)
-            self.assertEqual(keystone.requests, [])
-        self.assertEqual(set(self.fake.credentials), {(None, None)})
+            for said in self.each_nmid():
+                result = self.expect(1, "inject-nmi", "n1", OS_AUTH_URL=keystone.auth_url,
+                                     OS_USERNAME="alice", OS_PASSWORD="alice-password",
+                                     OS_TOKEN="gAAAA", OS_PROJECT_NAME="x")
+                self.assertIn("asks for a user and a password: --user NAME", result.stderr)
+                self.assert_nothing_sent(result)
+                self.assertEqual(keystone.requests, [])
+                self.assertEqual(set(self.fake.credentials), {(None, None)})
+                self.assertEqual(self.statuses(), [] if said else ["none"])
 
     def test_no_terminal(self):
         result = self.expect(2, "--user", "alice", "nodes")
         self.assertIn("--user wants a password: NMID_PASSWORD is not set, and there is no terminal",
+                      result.stderr)
+        result = self.expect(2, "nodes", NMID_USER="alice", NMID_PASSWORD="")
+        self.assertIn("NMID_USER wants a password: NMID_PASSWORD is empty, and there is no terminal",
                       result.stderr)
         self.assertEqual(self.fake.requests, [])
 
@@ -207,7 +230,7 @@ class Terminal(Base):
             process.communicate()
             self.assertEqual(process.returncode, -number)
             self.assertTrue(self.echo())
-        self.assertEqual(self.fake.requests, [])
+        self.assertEqual(self.statuses(), [])
 
     def test_stopped_and_resumed(self):
         process = self.start("nodes", "-f", "json", session=False)  # else nothing stops it
@@ -227,7 +250,122 @@ class Terminal(Base):
         process = self.start("nodes")
         os.write(self.leader, b"\n")
         process.communicate()
-        self.assertEqual((process.returncode, self.fake.requests), (2, []))
+        self.assertEqual((process.returncode, self.statuses()), (2, []))
+
+    def test_not_asked_for_nothing(self):
+        """A nmid that asks for no password: none is typed."""
+        self.fake.users = None
+        process = subprocess.Popen([NMICTL, "-u", self.fake.url, "--user", "alice", "nodes"],
+                                   env=environment(), stdin=self.follower, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, encoding="utf-8")
+        error = process.communicate(timeout=60)[1]
+        self.assertEqual(process.returncode, 2, error)
+        self.assertIn("nmid asks for no password", error)
+        self.assertNotIn("Password of", error)
+
+
+class NotAskedFor(Base):
+    """Credentials of the command line that nmid does not want: nothing is done as somebody else."""
+
+    def refused(self, *option, **env):
+        for verb in (["inject-nmi", "n1"], ["nodes"], ["show", "n1"], ["probe", "n1"],
+                     ["lock", "n1"], ["status", "n1", "ERROR"], ["actions"], ["audit"]):
+            self.fake.requests.clear()
+            result = self.expect(2, *verb, *option, **env)
+            self.assertEqual(result.stdout, "")
+            self.assertEqual(self.fake.requests, [("GET", "/healthz")])
+            self.assertEqual(set(self.fake.credentials), {(None, None)})
+        return result.stderr
+
+    def token(self):
+        return "--token-file", self.file("gAAAA")
+
+    def test_by_a_nmid_that_asks_for_none(self):
+        user = "--user", "alice"
+        words = "nmid asks for no password at %s: leave --user out, whoever reaches it is" \
+            % self.fake.url
+        self.assertIn(words, self.refused(*user, NMID_PASSWORD=PASSWORD))
+        self.assertIn("nmid asks for no token at ", self.refused(*self.token()))
+        path = os.path.join(self.temporary(), "socket")
+        with FakeNmid([make_node("n1")], path) as self.fake:
+            words = "nmid asks for no %%s at unix:%s: without %%s you are known by your local user" \
+                % path
+            self.assertIn(words % ("password", "--user"),
+                          self.refused(*user, NMID_PASSWORD=PASSWORD))
+            self.assertIn(words % ("token", "--token-file"), self.refused(*self.token()))
+
+    def test_by_one_with_passwords(self):
+        self.fake.users = {"alice": PASSWORD}
+        self.assertIn("nmid asks for a user and a password, and not for a token: --user NAME",
+                      self.refused(*self.token()))
+
+    def test_by_one_with_keystone(self):
+        with FakeKeystone() as self.fake.keystone:
+            self.assertIn("leave --user out, and load an openrc",
+                          self.refused("--user", "alice", NMID_PASSWORD=PASSWORD))
+            self.assertEqual(self.fake.keystone.requests, [])
+
+    def test_those_of_the_environment(self):
+        """They may be there for another nmid: they stay unused."""
+        result = self.expect(0, "nodes", NMID_USER="alice", NMID_PASSWORD=PASSWORD)
+        self.assertIn("warning: nmid asks for no password at %s: NMID_USER is not used"
+                      % self.fake.url, result.stderr)
+        self.assertEqual(set(self.fake.credentials), {(None, None)})
+        result = self.expect(0, "nodes", OS_TOKEN="gAAAA")
+        self.assertEqual(result.stderr, "")
+        self.assertEqual(set(self.fake.credentials), {(None, None)})
+
+    def test_a_nmid_that_cannot_be_asked(self):
+        """What the command's own requests come to is told, as ever."""
+        for what in ("status=500", "garbage", "drop", "redirect=http://127.0.0.1:1/"):
+            self.fake.fault("GET", "/healthz", what)
+            self.expect(0, "nodes", "--user", "alice", NMID_PASSWORD=PASSWORD)
+        for value in ("", "kerberos", "NONE"):
+            self.fake.strategy = value
+            self.expect(0, "nodes", "--user", "alice", NMID_PASSWORD=PASSWORD)
+        holder, url = closed_port()
+        with holder:
+            result = nmictl("-u", url, "--user", "alice", "nodes",
+                            env=environment(NMID_PASSWORD=PASSWORD))
+        self.assertEqual(result.returncode, 4)
+        self.assertEqual(result.stderr.count("was not reached"), 1)
+
+    def test_version_needs_none(self):
+        self.fake.users = {"alice": PASSWORD}
+        for env in ({"OS_USERNAME": "alice"}, {"OS_TOKEN": "gAAAA"}):
+            result = self.expect(0, "version", **env)
+            self.assertIn("nmid 0.1.0", result.stdout)
+            self.assertEqual(result.stderr, "")
+        self.assertEqual(set(self.fake.credentials), {(None, None)})
+
+
+class Socket(Base):
+    def test_not_let_in(self):
+        """A UNIX socket that this user may not open: with how to get in."""
+        folder = self.temporary()
+        path, program = os.path.join(folder, "socket"), os.path.join(folder, "nmictl")
+        shutil.copy(NMICTL, program)
+        os.chmod(folder, 0o755)
+        owner = "root" if os.geteuid() == 0 else None
+        nobody = {"user": 65534, "group": 65534, "extra_groups": []} if owner else {}
+        with FakeNmid([make_node("n1")], path) as fake:
+            for group, mode, words in (
+                    (2, 0o660, "it is open to its owner and the group 'bin' (adduser USER bin, and "
+                     "log in anew)"),
+                    (0, 0o660, "it is open to its owner and root alone"),
+                    (2, 0o600, "it is open to its owner and root alone")):
+                if owner:
+                    os.chown(path, 0, group)
+                elif group:
+                    continue  # only root may give it away
+                os.chmod(path, mode if owner else 0)
+                result = subprocess.run([program, "-u", fake.url, "nodes"], env=environment(),
+                                        capture_output=True, encoding="utf-8", check=False,
+                                        cwd="/", **nobody)
+                self.assertEqual(result.returncode, 4, result.stderr)
+                self.assertIn("nmid was not reached at %s: Permission denied: %s"
+                              % (fake.url, words), result.stderr)
+            self.assertEqual(fake.requests, [])
 
 
 class Keystone(Base):
@@ -281,11 +419,13 @@ class Token(Keystone):
 
     def test_environment_when_asked(self):
         self.fake.nodes += [make_node("p%d" % i) for i in range(40)]
-        self.expect(0, "inject-nmi", "p[0-39]", OS_TOKEN=self.token)
-        self.assertEqual(self.statuses().count("none"), 1)
-        self.assertEqual(self.statuses()[0], "none")
-        self.assertEqual(len(self.fake.injections), 40)
-        self.assertEqual(self.keystone.requests, [])
+        for said in self.each_nmid():
+            self.expect(0, "inject-nmi", "p[0-39]", OS_TOKEN=self.token)
+            self.assertEqual(self.fake.credentials[0], (None, None))
+            self.assertEqual(self.statuses().count("none"), 0 if said else 1)
+            self.assertEqual(self.statuses()[0], "token" if said else "none")
+            self.assertEqual(len(self.fake.injections), 40)
+            self.assertEqual(self.keystone.requests, [])
 
     def test_expired(self):
         self.keystone.revoke(self.token)
@@ -299,8 +439,8 @@ class Token(Keystone):
 
     def test_revoked_before_the_interrupt(self):
         """Refused, and nothing was sent: failed, and never unknown."""
-        self.fake.fault("GET", "/healthz", "status=200")
-        self.revoke_when(lambda: ("GET", "/healthz") in self.fake.requests)
+        self.fake.fault("GET", "/healthz", "status=200", 2)
+        self.revoke_when(lambda: self.healths() == 2)
         result = self.expect(1, "inject-nmi", "n1", OS_TOKEN=self.token)
         self.assertIn("n1  failed  nmid refused the token of OS_TOKEN", result.stdout)
         self.assertEqual(self.fake.injections, {})
@@ -341,11 +481,13 @@ class Token(Keystone):
 class Openrc(Keystone):
     def test_one_log_in(self):
         self.fake.nodes += [make_node("p%d" % i) for i in range(40)]
-        result = self.expect(0, "inject-nmi", "p[0-39]", **self.openrc())
-        self.assertEqual(result.stderr, "")
-        self.assertEqual(self.logins(), 1)
-        self.assertEqual(self.statuses().count("none"), 1)
-        self.assertEqual(sorted(self.fake.injections.values()), [1] * 40)
+        for said in self.each_nmid():
+            self.keystone.requests.clear()
+            result = self.expect(0, "inject-nmi", "p[0-39]", **self.openrc())
+            self.assertEqual(result.stderr, "")
+            self.assertEqual(self.logins(), 1)
+            self.assertEqual(self.statuses().count("none"), 0 if said else 1)
+            self.assertEqual(sorted(self.fake.injections.values()), [1] * 40)
 
     def scope_of(self, **env):
         """The token's project, system scope, and the user, after this openrc."""
@@ -412,8 +554,9 @@ class Openrc(Keystone):
     def test_wrong_password(self):
         self.fake.nodes += [make_node("p%d" % i) for i in range(40)]
         result = self.expect(1, "inject-nmi", "p[0-39]", **self.openrc(OS_PASSWORD="guess-work"))
-        self.assertIn("Keystone at %s refused the user 'alice' (project 'demo'): The request you "
-                      "have made requires authentication." % self.keystone.auth_url, result.stderr)
+        self.assertIn("Keystone at %s refused the user 'alice' (project 'demo'): wrong password or "
+                      "domain, or no such project, or no role in it (The request you have made "
+                      "requires authentication.)" % self.keystone.auth_url, result.stderr)
         self.assert_nothing_sent(result)
         self.assertEqual(self.logins(), 1)
 
@@ -423,7 +566,24 @@ class Openrc(Keystone):
         result = self.expect(1, "nodes", OS_AUTH_URL=self.keystone.auth_url,
                              OS_APPLICATION_CREDENTIAL_ID="c0ffee",
                              OS_APPLICATION_CREDENTIAL_SECRET="guess-work")
-        self.assertIn("refused the application credential c0ffee", result.stderr)
+        self.assertIn("refused the application credential c0ffee: wrong secret, or the credential "
+                      "has expired or does not exist", result.stderr)
+        env = self.openrc(OS_PROJECT_NAME=None, OS_PROJECT_DOMAIN_NAME=None, OS_SYSTEM_SCOPE="all",
+                          OS_PASSWORD="guess-work")
+        self.assertIn("(system scope): wrong password or domain, or no role in the system",
+                      self.expect(1, "nodes", **env).stderr)
+
+    def test_without_a_project(self):
+        """A token for nothing: what is missing in the openrc is named, and nmid not asked."""
+        env = self.openrc(OS_PROJECT_NAME=None, OS_PROJECT_DOMAIN_NAME=None)
+        result = self.expect(1, "inject-nmi", "n1", **env)
+        self.assertIn("gave the user 'alice' (no project) a token that is for nothing: set "
+                      "OS_PROJECT_NAME or OS_SYSTEM_SCOPE=all", result.stderr)
+        self.assert_nothing_sent(result)
+        self.assertEqual(self.statuses(), [])
+        # the user's default project
+        self.keystone.fault("POST", "/auth/tokens", 'edit={"project": {"id": "demo-id"}}')
+        self.expect(0, "nodes", **env)
 
     def test_keystone_not_reached(self):
         self.fake.nodes += [make_node("p%d" % i) for i in range(40)]
@@ -459,6 +619,7 @@ class Openrc(Keystone):
     def test_incomplete(self):
         for change, words in (
                 ({"OS_PASSWORD": None}, "OS_PASSWORD is not set"),
+                ({"OS_AUTH_URL": None}, "OS_AUTH_URL is not set"),
                 ({"OS_USERNAME": None}, "OS_USERNAME is not set"),
                 ({"OS_AUTH_URL": "nonsense"}, "OS_AUTH_URL: "),
                 ({"OS_AUTH_URL": "http://user:guess@h/"}, "OS_AUTH_URL: "),
@@ -471,11 +632,14 @@ class Openrc(Keystone):
                  "OS_APPLICATION_CREDENTIAL_ID is not set"),
                 ({"OS_SYSTEM_SCOPE": "all"}, "exclude each other"),
                 ({"OS_SYSTEM_SCOPE": "some"}, "can only be 'all'")):
-            with self.subTest(change=change):
-                result = self.expect(1, "nodes", secrets=["guess"], **self.openrc(**change))
+            for said in self.each_nmid():
+                result = self.expect(1, "inject-nmi", "n1", secrets=["guess"],
+                                     **self.openrc(**change))
                 self.assertIn("nmid asks for Keystone credentials, and those of the environment "
                               "cannot be used: ", result.stderr)
                 self.assertIn(words, result.stderr)
+                self.assert_nothing_sent(result)
+                self.assertEqual(self.statuses(), [] if said else ["none"], change)
         self.assertEqual(self.keystone.requests, [])
 
     def test_none(self):
@@ -488,11 +652,13 @@ class Openrc(Keystone):
     def test_a_user_of_nmid(self):
         """NMID_USER gives way to an openrc when nmid asks for Keystone; --user does not."""
         env = self.openrc(NMID_PASSWORD="sesame")
-        self.expect(0, "nodes", NMID_USER="alice", **env)
-        self.assertEqual(self.statuses(), ["basic", "token"])
-        result = self.expect(1, "nodes", "--user", "alice", **env)
-        self.assertIn("leave --user out", result.stderr)
-        self.assertEqual(self.logins(), 1)
+        for said in self.each_nmid():
+            self.keystone.requests.clear()
+            self.expect(0, "nodes", NMID_USER="alice", **env)
+            self.assertEqual(self.statuses(), ["token"] if said else ["basic", "token"])
+            result = self.expect(2 if said else 1, "nodes", "--user", "alice", **env)
+            self.assertIn("leave --user out", result.stderr)
+            self.assertEqual(self.logins(), 1)
 
     def test_in_the_clear(self):
         url = self.keystone.auth_url.replace("127.0.0.1", "0.0.0.0")
@@ -546,7 +712,7 @@ class InTheMiddle(Keystone):
         challenge, revoked = self.fake.challenge, []
 
         def revoking(*brought):
-            if not revoked and ("GET", "/healthz") in self.fake.requests:
+            if not revoked and self.healths() == 2:
                 revoked.append(brought)
                 self.keystone.revoke_all("alice")
             return challenge(*brought)
@@ -580,7 +746,7 @@ class InTheMiddle(Keystone):
         challenge = self.fake.challenge
 
         def revoking(*brought):
-            if ("GET", "/healthz") in self.fake.requests:
+            if self.healths() == 2:
                 self.keystone.revoke_all("alice")
                 self.keystone.fault("POST", "/auth/tokens", "status=401")
             return challenge(*brought)
@@ -639,7 +805,8 @@ class Refusals(Base):
 
     def test_a_node_that_one_may_not_see(self):
         self.fake.users = {"alice": PASSWORD}
-        for verb in (["inject-nmi", "other"], ["show", "other"], ["lock", "other"]):
+        for verb in (["inject-nmi", "other"], ["show", "other"], ["lock", "other"],
+                     ["actions", "--node", "other"]):
             result = self.expect(1, *verb, "--user", "alice", NMID_PASSWORD=PASSWORD)
             self.assertIn("no node 'other' that you may see", result.stderr)
         self.fake.users = None
@@ -702,6 +869,56 @@ root:$2y$04$z1kBcKtz4Gk42GCbBvyOL.Q1Vt.h1WODCNO2aklHXPval9GCaOgyy
         self.assertEqual(self.ask(0, "rita", "nodes").count("ACTIVE"), 2)
         self.assertIn("delivered", self.ask(0, "rita", "actions", "--node", "mine"))
         self.assertEqual(self.ask(0, "root", "lock", "mine"), "mine  locked (run-time)\n")
+
+    def test_no_password_on_a_socket(self):
+        """Nobody becomes the administrator of a local socket by a name that is not asked for."""
+        path = self.unique("s")
+        self.daemon.stop()
+        self.daemon = self.nmid([lab.node("mine", self.sim)], listen=[{"socket": path}],
+                                auth={"strategy": "none"})
+        done = self.nmictl(self.daemon, "inject-nmi", "mine", "--user", "alice",
+                           env={"NMID_PASSWORD": "alice's password"})
+        self.assertEqual((done.returncode, done.stdout, self.counts()), (2, "", [0, 0, 0]))
+        self.assertIn("nmid asks for no password at unix:%s: without --user" % path, done.stderr)
+        self.assertEqual(self.ask(0, None, "inject-nmi", "mine"), "mine  delivered\n")
+        self.assertEqual(self.counts(), [1, 0, 0])
+
+
+class RealKeystone(lab.TestCase):
+    """nmid itself: whoever brings good credentials leaves no refusal in the audit."""
+
+    def setUp(self):
+        self.sim = self.bmcsim()
+        self.keystone = FakeKeystone()
+        self.addCleanup(self.keystone.stop)
+        self.daemon = self.nmid([lab.node("n1", self.sim, project_id="demo-id")], auth={
+            "strategy": "keystone", "auth_url": self.keystone.url, "username": "nmid",
+            "user_domain_name": "Default", "password": "nmid-password", "project_name": "service",
+            "project_domain_id": "default"})
+        self.root = self.keystone.issue("admin", system=True)
+
+    def ask(self, code, *args, **env):
+        done = self.nmictl(self.daemon, *args, env=env)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done.stdout
+
+    def refused(self):
+        page = json.loads(self.ask(0, "-f", "json", "audit", "--refused", OS_TOKEN=self.root))
+        return page["records"]
+
+    def test_the_audit_stays_clean(self):
+        token = self.keystone.issue("alice", project="demo")
+        self.ask(0, "inject-nmi", "n1", OS_TOKEN=token)
+        self.ask(0, "nodes", OS_TOKEN=token)
+        openrc = {"OS_AUTH_URL": self.keystone.auth_url, "OS_USERNAME": "alice",
+                  "OS_PASSWORD": "alice-password", "OS_PROJECT_NAME": "demo"}
+        self.ask(0, "inject-nmi", "n1", **openrc)
+        del openrc["OS_PASSWORD"]
+        self.ask(1, "nodes", **openrc)
+        self.ask(2, "nodes", "--user", "alice", NMID_PASSWORD="guess")
+        self.assertEqual(self.refused(), [])
+        self.ask(1, "nodes")  # whoever has none is refused, and recorded
+        self.assertEqual(len(self.refused()), 1)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,9 @@ class Journal(lab.TestCase):
         self.assertEqual(self.show(nmid, "b"), (True, "configuration", "SHUTOFF", "configuration"))
         self.assertIn("while it is in vm_state shutoff", self.ask(1, nmid, "inject-nmi", "b"))
         self.assertEqual(self.ask(1, nmid, "status", "a", "gone"),
-                         "a  failed  There is no such status: GONE\n")
+                         "a  failed  There is no such status: GONE (there are ACTIVE, BUILD, ERROR, "
+                         "PAUSED, RESCUED, RESIZED, SHELVED, SHELVED_OFFLOADED, SHUTOFF, SUSPENDED, "
+                         "SOFT_DELETED, DELETED, UNKNOWN)\n")
         self.assertEqual([sim.count(f"127.1.0.{i}") for i in (1, 2)], [0, 1])
 
     def test_history_and_evidence_outlive_a_kill(self):

@@ -40,6 +40,8 @@ class Usage(unittest.TestCase):
                 self.assertEqual(result.stdout, "")
                 self.assertRegex(result.stderr, r"\Anmictl: [^\n]+; try 'nmictl help[^\n]*'\n\Z")
                 self.assertNotIn("secret", result.stderr)
+        for args in (("--nonsense", "probe", "n1"), ("probe", "n1", "--nonsense")):
+            self.assertIn("; try 'nmictl help probe'\n", nmictl(*args).stderr)
 
     def test_help(self):
         for verb in VERBS:
@@ -141,7 +143,7 @@ class Views(Case):
             self.assertIn("driver_info.ipmi_password: ******\n", output)
         self.assertEqual(self.expect_json(0, "show", "n1"), node)
         result = self.expect(1, "show", "nowhere")
-        self.assertEqual(result.stderr, "nmictl: there is no node nowhere\n")
+        self.assertEqual(result.stderr, "nmictl: no node 'nowhere'\n")
 
     def test_probe(self):
         self.fake.probes["n2"] = (502, "password", "the BMC and nmid do not share the password")
@@ -201,7 +203,8 @@ class Views(Case):
         gone = str(uuid.uuid4())
         self.assertEqual(self.expect_json(0, "actions", "--node", gone)["actions"], [])
         self.assertIn("node=" + gone, self.fake.requests[-1][1])
-        self.expect(1, "actions", "--node", "nowhere")
+        for verb in (["actions", "--node", "nowhere"], ["show", "nowhere"]):
+            self.assertEqual(self.expect(1, *verb).stderr, "nmictl: no node 'nowhere'\n")
 
     def test_action(self):
         action = self.fake.make_action(self.fake.nodes[0])

@@ -228,7 +228,8 @@ class Restart(lab.TestCase):
         self.drop()
         lab.wait_for(lambda: self.accepted() == 1, what="the first")
         for times in range(60):
-            if times == 30:
+            if times == 30:  # what was never sent might be sent after the restart
+                lab.wait_for(lambda: self.sim.counters()["control_4"] == 1, what="the NMI")
                 self.next_daemon()
             status, answer, _ = self.put()
             self.assertEqual(status, 409, answer)

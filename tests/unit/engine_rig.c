@@ -359,7 +359,7 @@ struct request rig_request(unsigned i)
 struct node *rig_find(struct rig *rig, const char *ident, const struct principal *caller,
                       struct fault *fault)
 {
-    const struct access access = {ident, caller, POLICY_READ, "show", "agent"};
+    const struct access access = {ident, caller, POLICY_READ, "show", "agent", NULL};
     struct node_state state;
     return engine_find(rig->engine, &access, &state, fault);
 }

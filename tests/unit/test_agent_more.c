@@ -175,6 +175,7 @@ static void test_health(void **state)
     struct reply reply = get("/healthz");
     assert_string_equal(reply_text(&reply, "status", NULL), "ok");
     assert_string_equal(reply_text(&reply, "version", NULL), "9.9");
+    assert_string_equal(reply_text(&reply, "auth", NULL), "none");
     assert_int_equal(json_integer_value(json_object_get(reply.json, "delivered")), 1);
     assert_int_equal(json_integer_value(json_object_get(reply.json, "failed")), 1);
     reply_clear(&reply);

@@ -257,6 +257,30 @@ static void test_hostile(void **state)
     json_decref(page.answer);
 }
 
+/* A name that was not proven is found by, and is no caller: it has no role, and its refusals count
+ * with those of nobody. */
+static void test_claimed(void **state)
+{
+    struct rig *rig = *state;
+    struct page page = {0};
+    const struct audit_query by_alice = {.user = "alice", .decision = "refused", .limit = 200};
+    const struct audit_record record = {
+        .address = "127.0.0.9", .claimed = "alice", .operation = "authenticate",
+        .rule = "credentials", .code = FAULT_UNAUTHORIZED, .message = "wrong"};
+    for (int i = 0; i < 300; i++)
+        assert_int_equal(audit_record(audit_of(rig), &record), 0);
+    check_message("refused (-, user alice from 127.0.0.9): wrong");
+    check_field("NMID_USER", "alice");
+    const json_t *records = read_page(rig, &by_alice, &page);
+    assert_int_equal(json_array_size(records), 100);
+    CHECK(records, 0, "user", "alice", "role", "-", "method", "-", "rule", "credentials");
+    const struct audit_record known = {
+        .caller = &rig_admin, .operation = "force", .code = FAULT_FORBIDDEN};
+    assert_int_equal(audit_record(audit_of(rig), &known), 0);
+    check_field("NMID_OPERATION", "force");
+    json_decref(page.answer);
+}
+
 /* ---- Floods ---- */
 
 static struct audit_counts counts_of(struct rig *rig)
@@ -374,8 +398,8 @@ static void test_no_room(void **state)
     struct fault fault = {0};
     struct node_state node;
     rig_add_node(rig, 0);
-    struct access probe = {rig_uuid(0), &rig_admin, POLICY_PROBE, "probe", "agent"};
-    struct access show = {rig_uuid(0), &rig_admin, POLICY_READ, "show", "agent"};
+    struct access probe = {rig_uuid(0), &rig_admin, POLICY_PROBE, "probe", "agent", NULL};
+    struct access show = {rig_uuid(0), &rig_admin, POLICY_READ, "show", "agent", NULL};
     rig->conf->audit.reads = true;
     audit_configure(audit_of(rig), &(struct conf_audit){.records = 100000, .refusals = 100000});
     play_pass(rig, FAKE_SECOND); /* the bucket is full */
@@ -505,6 +529,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_action, setup, play_teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, play_teardown),
         cmocka_unit_test_setup_teardown(test_hostile, setup, play_teardown),
+        cmocka_unit_test_setup_teardown(test_claimed, setup, play_teardown),
         cmocka_unit_test_setup_teardown(test_flood, setup, play_teardown),
         cmocka_unit_test_setup_teardown(test_insider, setup, play_teardown),
         cmocka_unit_test_setup_teardown(test_sum, setup, play_teardown),

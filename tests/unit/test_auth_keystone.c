@@ -185,7 +185,29 @@ static void test_no_token(void **state)
     assert_int_equal(check_now("secret\r\nX-Auth-Token: b"), FAULT_UNAUTHORIZED);
     assert_int_equal(check_now("secret\xc3\xa4"), FAULT_UNAUTHORIZED);
     assert_int_equal(check_now(longest), FAULT_UNAUTHORIZED);
-    assert_int_equal(fake_started, 0);
+    assert_int_equal(fake_started, 1); /* nmid's own log-in */
+}
+
+/* nmid logs in before anybody comes, and the log has what is wrong with it. */
+static void test_first_log_in(void **state)
+{
+    (void)state;
+    assert_int_equal(fake_count(), 1);
+    assert_string_equal(fake_call(0)->method, "POST");
+    fake_answer(fake_call(0), 401, NULL, NULL);
+    assert_int_equal(fake_logged("error: Keystone (" URL ") refuses nmid's log-in (401)"), 1);
+    fake_pass(S);
+    begin(); /* with a log-in of its own */
+    assert_int_equal(fake_started, 3);
+    auth_keystone.close(rig.self);
+    open_method();
+    assert_int_equal(fake_count(), 1);
+    log_in("secret-own");
+    struct answer answer = {0};
+    assert_non_null(check(ALICE, &answer));
+    assert_int_equal(fake_started, 5); /* none more */
+    fake_answer(fake_call(0), 200, NULL, body(DEMO, 3000));
+    assert_int_equal(answer.code, FAULT_NONE);
 }
 
 static void test_valid(void **state)
@@ -738,6 +760,7 @@ static void test_close(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        CASE(test_first_log_in),
         CASE(test_no_token),       CASE(test_valid),     CASE(test_scopes),
         CASE(test_invalid),        CASE(test_failures),  CASE(test_flapping),
         CASE(test_down),           CASE(test_no_log_in), CASE(test_own_token),

@@ -152,7 +152,7 @@ static void test_refused(void **state)
     assert_null(ask(auth, true, 6, (const gid_t[]){6, 7, 0}));
     assert_int_equal(answer.fault.code, FAULT_FORBIDDEN);
     assert_string_equal(answer.fault.message,
-                        "The local user uid 6 is not among the users of auth.");
+                        "The local user uid 6 is in no entry of auth.users of nmid.conf.");
     assert_string_equal(audited, answer.fault.message);
     assert_string_equal(audited_user, "uid 6");
     /* Not even root's number counts when the kernel has not said it. */

@@ -12,8 +12,11 @@
 #include <string.h>
 #include "conf/conf_lab.h"
 
+#define REST       "3bQeUWr9E3gQp1kwRrVx8.aoUZlTHL1WF9/8Fs3cqdVo5u4pgsQe2"
 #define NO_NODES   "nmid.conf: nodes: there are none"
-#define HASH       "$2y$04$3bQeUWr9E3gQp1kwRrVx8.aoUZlTHL1WF9/8Fs3cqdVo5u4pgsQe2"
+#define HASH       "$2y$12$3bQeUWr9E3gQp1kwRrVx8.aoUZlTHL1WF9/8Fs3cqdVo5u4pgsQe2"
+#define SOON_GUESSED                                                                               \
+    " of a cost below 10, which is soon guessed: htpasswd -B -C 12 makes better ones"
 #define STRATEGIES "\"none\", \"http_basic\" or \"keystone\""
 
 static void test_defaults(void **state)
@@ -41,7 +44,10 @@ static void test_local_users(void **state)
                   " { group = \"daemon\"; roles = [\"member\"]; },\n"
                   " { group = 2000000001; roles = [\"reader\"]; } ); };"),
         0);
-    LAB_WARNINGS(lab, NO_NODES);
+    LAB_WARNINGS(lab,
+                 "nmid.conf:2: auth.users.roles: policy knows no role x; it knows admin, member, "
+                 "reader",
+                 NO_NODES);
     const struct conf_auth *auth = &lab->conf->auths[0];
     assert_int_equal(auth->strategy, AUTH_NONE);
     assert_int_equal(auth->user_count, 5);
@@ -87,6 +93,11 @@ static void test_complaints(void **state)
         {"auth = { strategy = 1; };",
          "nmid.conf:1: auth.strategy: expected a string (in double quotes)"},
         {"auth = \"none\";", "nmid.conf:1: auth: expected a group { ... }"},
+        /* Nothing follows from it for an address. */
+        {"auth = { strategy = \"http-basic\"; };\nlisten = ( { address = \"10.0.0.1\"; } );",
+         "nmid.conf:1: auth.strategy: expected " STRATEGIES},
+        {"listen = ( { address = \"10.0.0.1\"; auth = { strategy = \"http-basic\"; }; } );",
+         "nmid.conf:1: listen.auth.strategy: expected " STRATEGIES},
         {NONE("odd = 1;"), "nmid.conf:2: auth.odd: unknown key"},
         {NONE("user_file = \"x\";"),
          "nmid.conf:2: auth.user_file: strategy \"none\" has no such key"},
@@ -114,6 +125,8 @@ static void test_complaints(void **state)
         {USER("user = \"root\"; project_id = \"a b\";"),
          "nmid.conf:3: auth.users.project_id: expected 1 to 255 printable ASCII characters without "
          "blank"},
+        {USER("user = \"root\"; system = true;\nproject_id = \"demo\";"),
+         "nmid.conf:4: auth.users.project_id: stands beside system: expected one of them"},
         {USER("user = \"root\"; system = 1;"),
          "nmid.conf:3: auth.users.system: expected true or false"},
         {NONE("users = ( {\nuser = \"root\"; } );"),
@@ -140,22 +153,22 @@ static void test_useless_users(void **state)
                                     " { user = 2000000003; roles = [\"member\"]; } ); };"),
                      0);
     LAB_WARNINGS(lab,
-                 "nmid.conf:4: auth.users.roles: uid 2000000002 may nothing: policy knows none of "
-                 "these roles",
+                 "nmid.conf:4: auth.users.roles: uid 2000000002 may nothing: policy knows no role "
+                 "admin; it knows boss, member, reader",
                  NO_NODES);
     lab_write(lab, "users", "alice:" HASH "\nbob:" HASH "\ncarol:" HASH "\n", 0640);
     lab_write(lab, "nmid.conf",
               "auth = { strategy = \"http_basic\"; user_file = \"users\"; users = (\n"
               " { name = \"alice\"; roles = [\"member\"]; },\n"
               " { name = \"bob\"; roles = [\"reader\"]; system = true; },\n"
-              " { name = \"carol\"; roles = [\"boss\"]; project_id = \"demo\"; } ); };",
+              " { name = \"carol\"; roles = [\"boss\", \"x\"]; project_id = \"demo\"; } ); };",
               0644);
     assert_int_equal(lab_load(lab), 0);
     LAB_WARNINGS(lab,
                  "DIR/nmid.conf:2: auth.users.roles: alice may nothing with these roles but in a "
                  "project: no project_id is given",
-                 "DIR/nmid.conf:4: auth.users.roles: carol may nothing: policy knows none of these "
-                 "roles",
+                 "DIR/nmid.conf:4: auth.users.roles: carol may nothing: policy knows no role boss, "
+                 "x; it knows admin, member, reader",
                  "DIR/nmid.conf: nodes: there are none");
 }
 
@@ -201,7 +214,8 @@ static void test_http_basic_complaints(void **state)
     } rows[] = {
         {BASIC(""),
          {"DIR/nmid.conf:1: auth.user_file: missing: expected the path of a file of htpasswd -B",
-          "DIR/nmid.conf:1: auth.users: missing: who is not in it may nothing"}},
+          "DIR/nmid.conf:1: auth.users: missing: expected users = ( { name = \"alice\"; roles = "
+          "[\"member\"]; project_id = \"...\"; } ); who is not in it may nothing"}},
         {BASIC("user_file = \"absent\"; " ALICE),
          {"DIR/absent: cannot open: No such file or directory",
           "DIR/nmid.conf:2: auth.user_file: DIR/absent cannot be used"}},
@@ -248,6 +262,47 @@ static void test_http_basic_warnings(void **state)
                  "DIR/nmid.conf:2: auth.user_file: DIR/users holds no user",
                  "DIR/nmid.conf: nodes: there are none");
     assert_int_equal(lab->conf->auths[0].cache_s, 0);
+    /* A user's line is that of the entry; hashes are counted, not named. */
+    lab_write(lab, "users",
+              "carol:" HASH "\nbob:$2y$05$" REST "\ndora:$2y$09$" REST "\nemma:$2y$10$" REST "\n",
+              0600);
+    lab_write(lab, "nmid.conf",
+              BASIC("user_file = \"users\"; users = (\n"
+                    " { name = \"carol\"; roles = [\"admin\"]; },\n"
+                    " { roles = [\"admin\"];\n name = \"anna\"; } );"),
+              0600);
+    assert_int_equal(lab_load(lab), 0);
+    LAB_WARNINGS(lab, "DIR/nmid.conf:4: auth.users: anna is not in DIR/users",
+                 "DIR/nmid.conf:2: auth.user_file: DIR/users: 2 of 4 hashes are" SOON_GUESSED,
+                 "DIR/nmid.conf: nodes: there are none");
+}
+
+/* A project that no node has is a slip, unless Ironic says whose the nodes are. */
+static void test_projects(void **state)
+{
+#define NODE(number, project)                                                                      \
+    "{ uuid = \"1be26c0b-03f2-4d2e-ae87-c02d7f33c78" number "\"; " project                         \
+    "driver = \"fake\"; driver_info = { address = \"10.0.0." number "\"; }; }"
+#define USERS                                                                                      \
+    "auth = { strategy = \"none\"; users = (\n"                                                   \
+    " { user = 2000000001; roles = [\"member\"]; project_id = \"demo\"; },\n"                     \
+    " { user = 2000000002; roles = [\"member\"]; project_id = \"dmeo\"; } ); };\n"                \
+    "listen = ( { socket = \"/s\"; auth = { strategy = \"none\"; users = (\n"                     \
+    " { group = 2000000001; roles = [\"member\"]; project_id = \"other\"; } ); }; } );\n"
+#define NODES "nodes = ( " NODE("1", "project_id = \"demo\"; ") ", " NODE("2", "") " );\n"
+    struct lab *lab = *state;
+    assert_int_equal(lab_parse(lab, USERS NODES), 0);
+    LAB_WARNINGS(lab,
+                 "nmid.conf:3: auth.users.project_id: no node is in the project dmeo of uid "
+                 "2000000002",
+                 "nmid.conf:5: listen.auth.users.project_id: no node is in the project other of "
+                 "gid 2000000001");
+    assert_int_equal(lab_parse(lab, USERS NODES "state_source = \"ironic\"; ironic = { url = "
+                                    "\"http://127.0.0.1:6385\"; auth = \"none\"; };"),
+                     0);
+    for (size_t i = 0; i < lab->warnings.count; i++)
+        assert_null(strstr(lab->warnings.lines[i], "no node"));
+    report_clear(&lab->warnings);
 }
 
 /* ---- Listeners with their own ---- */
@@ -363,6 +418,7 @@ int main(void)
         CASE(test_http_basic),
         CASE(test_http_basic_complaints),
         CASE(test_http_basic_warnings),
+        CASE(test_projects),
         CASE(test_listeners),
         CASE(test_listener_complaints),
         CASE(test_keystone),

@@ -69,7 +69,7 @@ static void test_wrong_types(void **state)
     LAB_ERRORS(lab, "nmid.conf:3: callback.headers: expected a list ( { ... }, { ... } )",
                "nmid.conf:2: callback.url: expected a string (in double quotes)",
                "nmid.conf:4: callback.ca_file: expected a string (in double quotes)",
-               "nmid.conf:5: hmac_key: expected a string (in double quotes)",
+               "nmid.conf:5: callback.hmac_key: expected a string (in double quotes)",
                "nmid.conf:6: callback.allow: expected a list ( \"URL\", \"URL\" )",
                "nmid.conf:7: callback.timeout_ms: expected a decimal integer from 100 to 600000",
                "nmid.conf:8: callback.what: unknown key");
@@ -126,8 +126,9 @@ static void test_headers(void **state)
                "nmid.conf:4: " VALUE, "nmid.conf:5: " VALUE,
                "nmid.conf:6: callback.headers.name: this header stands twice",
                "nmid.conf:6: callback.headers.odd: unknown key", "nmid.conf:7: " NAME,
-               "nmid.conf:7: value: expected a string (in double quotes)",
-               "nmid.conf:8: value_file: stands beside value: expected one of them",
+               "nmid.conf:7: callback.headers.value: expected a string (in double quotes)",
+               "nmid.conf:8: callback.headers.value_file: stands beside value: expected one of "
+               "them",
                "nmid.conf:9: callback.headers: expected a group { ... }");
 }
 
@@ -148,7 +149,7 @@ static void test_secrets(void **state)
     lab_write(lab, "nmid.conf", "callback = { hmac_key_file = \"key\"; };", 0644);
     lab_write(lab, "key", LAB_SECRET, 0644);
     assert_int_equal(lab_load(lab), -1);
-    LAB_ERRORS(lab, "DIR/nmid.conf:1: hmac_key_file: DIR/key holds a secret and is readable by "
+    LAB_ERRORS(lab, "DIR/nmid.conf:1: callback.hmac_key_file: DIR/key holds a secret and is readable by "
                     "others: chmod o-r DIR/key");
     lab_write(lab, "key", LAB_SECRET "\n", 0600);
     assert_int_equal(lab_load(lab), 0);

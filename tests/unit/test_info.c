@@ -206,7 +206,8 @@ static void test_secret_file_refused(void **state)
     char path[128], told[512], big[5000];
     snprintf(path, sizeof path, "%s/secret", f->dir);
     info_add_string(f->info, "password_file", path, 11);
-    refuse_file(f, "password_file: cannot open: No such file or directory");
+    snprintf(told, sizeof told, "password_file: %s: cannot open: No such file or directory", path);
+    refuse_file(f, told);
     write_secret(f, SECRET, strlen(SECRET), 0644);
     snprintf(told, sizeof told,
              "password_file: %s holds a secret and is readable by others: chmod o-r %s", path,
@@ -223,10 +224,15 @@ static void test_secret_file_refused(void **state)
     refuse_file(f, told);
     memset(big, 'x', sizeof big);
     write_secret(f, big, sizeof big, 0600);
-    refuse_file(f, "password_file: larger than 4096 bytes");
+    snprintf(told, sizeof told, "password_file: %s: larger than 4096 bytes", path);
+    refuse_file(f, told);
     unlink(path);
     assert_int_equal(mkfifo(path, 0600), 0); /* does not hang */
-    refuse_file(f, "password_file: not a regular file");
+    snprintf(told, sizeof told, "password_file: %s: not a regular file", path);
+    refuse_file(f, told);
+    info_set_section(f->info, "auth.");
+    snprintf(told, sizeof told, "auth.password_file: %s: not a regular file", path);
+    refuse_file(f, told);
 }
 
 static void test_password_for_path(void **state)
@@ -235,10 +241,13 @@ static void test_password_for_path(void **state)
     struct secret *secret = NULL;
     info_add_string(f->info, "password_file", SECRET, 11);
     info_add_integer(f->info, "key_file", 3, 12);
+    info_add_string(f->info, "slash_file", "/" SECRET, 13);
     assert_int_equal(info_take_secret(f->info, "password", 20, &secret, &f->report), -1);
     assert_told(f, 11, "password_file: cannot open: No such file or directory");
     assert_int_equal(info_take_secret(f->info, "key", 20, &secret, &f->report), -1);
     assert_told(f, 12, "key_file: expected the path of a file (in double quotes)");
+    assert_int_equal(info_take_secret(f->info, "slash", 20, &secret, &f->report), -1);
+    assert_told(f, 13, "slash_file: cannot open: No such file or directory");
 }
 
 static void test_unknown(void **state)

@@ -96,6 +96,54 @@ static void test_table(void **state)
     }
 }
 
+/* ---- What a refusal says ---- */
+
+static void expect_words(enum policy_rule rule, const struct principal *caller,
+                         const struct owners *owners, const char *words)
+{
+    struct fault fault = {0};
+    char wanted[FAULT_MESSAGE_MAX];
+    assert_int_equal(policy_check(&conf.policy, rule, caller, owners, &fault), -1);
+    snprintf(wanted, sizeof wanted,
+             "Policy doesn't allow %s to be performed: it takes the role %s.",
+             policy_rule_name(rule), words);
+    assert_string_equal(fault.message, wanted);
+}
+
+static void test_words(void **state)
+{
+    const unsigned reader = ROLE_BIT(ROLE_READER), member = reader | ROLE_BIT(ROLE_MEMBER),
+                   admin = member | ROLE_BIT(ROLE_ADMIN);
+    struct principal caller = {.project_id = "demo"};
+    char boss[] = "boss", cook[] = "cook", *bosses[] = {boss, cook};
+    (void)state;
+    expect_words(POLICY_READ, &caller, &own,
+                 "reader in the node's project, and you have no role that counts");
+    caller.roles = reader;
+    expect_words(POLICY_INJECT_NMI, &caller, &own,
+                 "member in the node's project, and you have reader");
+    expect_words(POLICY_METRICS, &caller, NULL, "admin, and you have reader");
+    caller.roles = member;
+    expect_words(POLICY_INJECT_NMI, &caller, &foreign,
+                 "member in the node's project, and you have member in another project");
+    caller.project_id = NULL;
+    expect_words(POLICY_INJECT_NMI, &caller, &foreign,
+                 "member in the node's project, and you have member without a project");
+    expect_words(POLICY_LOCK, &caller, &own, "admin, and you have member");
+    conf.policy.system_admin_only = true;
+    caller.roles = admin;
+    expect_words(POLICY_LOCK, &caller, &own,
+                 "admin with system scope, and you have admin in a project");
+    conf.policy.checks[POLICY_READ] = POLICY_OWNER;
+    expect_words(POLICY_READ, &caller, &foreign,
+                 "reader in the node's project, and you have admin without a project");
+    struct conf_names names = conf.policy.roles[ROLE_ADMIN];
+    conf.policy.roles[ROLE_ADMIN] = (struct conf_names){bosses, 2};
+    expect_words(POLICY_LOCK, &caller, &own,
+                 "boss with system scope, and you have boss in a project");
+    conf.policy.roles[ROLE_ADMIN] = names;
+}
+
 /* ---- Who sees and owns what ---- */
 
 static void test_sees(void **state)
@@ -217,8 +265,8 @@ static void test_identity(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_table),       TEST(test_sees),  TEST(test_lock),     TEST(test_roles),
-        TEST(test_other_names), TEST(test_texts), TEST(test_identity),
+        TEST(test_table), TEST(test_words),       TEST(test_sees),  TEST(test_lock),
+        TEST(test_roles), TEST(test_other_names), TEST(test_texts), TEST(test_identity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
