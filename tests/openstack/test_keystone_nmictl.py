@@ -95,7 +95,7 @@ class Nmictl(CloudCase):
         self.ctl("alice, no such project", *call, rc=1, err="(?i)refused",
                  env={**alice, "OS_PROJECT_NAME": "nothing"})
         self.ctl("alice, without a project", *call, rc=1, env=cloud.openrc("alice"),
-                 err="(?i)neither for a project|right")
+                 err="a token that is for nothing: set OS_PROJECT_NAME")
         self.ctl("garbage", *call, rc=1, env={"OS_TOKEN": "garbage"}, err="(?i)token")
         holder = lab.socket.socket()
         self.addCleanup(holder.close)
