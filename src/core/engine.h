@@ -110,8 +110,7 @@ struct action *engine_record_refusal(struct engine *engine, const struct request
 /* Refuses what is new, fails what was not sent, awaits what was, then calls done(arg). */
 void engine_drain(struct engine *engine, loop_fn *done, void *arg);
 
-/* For healthz and status pages. */
-struct engine_counts {
+struct engine_counts { /* for healthz and status pages */
     size_t queued, in_flight, delivered, failed, unknown;
 };
 void engine_counts(const struct engine *engine, struct engine_counts *ret_counts);
