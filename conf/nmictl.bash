@@ -65,7 +65,7 @@ _nmictl()
         --user) skip=user ;;
         --token-file) skip=token_file ;;
         -f | --format | --timeout | --parallel | --node | --state | --limit | --marker | \
-            --callback-url | --action | --by | --project | --since | --until) skip=value ;;
+            --callback-url | --action | --key | --by | --project | --since | --until) skip=value ;;
         --url=*) url=${word#--url=} ;;
         --user=*) user=${word#--user=} ;;
         --token-file=*) token_file=${word#--token-file=} ;;
@@ -83,7 +83,7 @@ _nmictl()
         ;;
     --token-file) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     -u | --url | --user | --timeout | --parallel | --limit | --marker | --callback-url | \
-        --action | --by | --project | --since | --until) ;;
+        --action | --key | --by | --project | --since | --until) ;;
     *) _nmictl_words ;;
     esac
 }
@@ -98,7 +98,7 @@ _nmictl_words()
     probe | unlock | status) options+=(--parallel) ;;
     lock) options+=(--default --parallel) ;;
     actions) options+=(--node --state --limit --all --marker) ;;
-    audit) options+=(--node --action --by --project --refused --since --until --limit --all --marker) ;;
+    audit) options+=(--node --action --key --by --project --refused --since --until --limit --all --marker) ;;
     help) options=() ;;
     esac
     if [[ $current == -* ]]; then

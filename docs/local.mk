@@ -11,7 +11,9 @@ TESTS += tests/unit/test_man.sh
 endif
 EXTRA_DIST += tests/unit/test_man.sh
 EXTRA_DIST += docs/contract-nova.md docs/contract-agent.md
+EXTRA_DIST += docs/contract-ironic.md
 EXTRA_DIST += docs/callbacks.md
 EXTRA_DIST += docs/policy.md docs/auth.md
 EXTRA_DIST += docs/audit.md
 EXTRA_DIST += docs/state-source.md
+EXTRA_DIST += docs/openstack.md

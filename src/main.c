@@ -14,6 +14,8 @@
 #endif
 #include "base/log.h"
 #include "contracts/agent.h"
+#include "contracts/discovery.h"
+#include "contracts/ironic_api.h"
 #include "contracts/nova.h"
 #include "core/audit.h"
 #include "core/auth.h"
@@ -55,6 +57,7 @@ struct daemon {
     struct engine *engine;
     struct http_server *server;
     struct nova *nova;
+    struct ironic_api *ironic;
     struct agent *agent;
     bool stopping;
 };
@@ -326,11 +329,14 @@ static int watch_signals(struct daemon *daemon, struct fault *fault)
 static int mount_contracts(struct daemon *daemon, struct fault *fault)
 {
     daemon->nova = nova_new(daemon->engine, fault);
+    daemon->ironic = ironic_api_new(daemon->engine, fault);
     daemon->agent = agent_new(daemon->loop, daemon->engine, daemon->now->conf->limits.history,
                               PACKAGE_VERSION, fault);
-    if (daemon->nova == NULL || daemon->agent == NULL)
+    if (daemon->nova == NULL || daemon->ironic == NULL || daemon->agent == NULL)
         return -1;
     return http_server_mount(daemon->server, &nova_contract, daemon->nova, fault) < 0 ||
+                   http_server_mount(daemon->server, &ironic_contract, daemon->ironic, fault) < 0 ||
+                   http_server_mount(daemon->server, &discovery_contract, NULL, fault) < 0 ||
                    http_server_mount(daemon->server, &agent_contract, daemon->agent, fault) < 0
                ? -1
                : 0;
@@ -381,6 +387,7 @@ static void daemon_stop(struct daemon *daemon)
 {
     http_server_free(daemon->server);
     agent_free(daemon->agent);
+    ironic_api_free(daemon->ironic);
     nova_free(daemon->nova);
     engine_free(daemon->engine);
     for (size_t i = 0; i < daemon->listening_count; i++)

@@ -40,7 +40,7 @@ struct cli {
     long timeout_s; /* 0: the verb's own */
     size_t parallel;
     const char *node, *state, *marker, *callback_url;
-    const char *action, *by, *project, *since, *until; /* of the audit */
+    const char *action, *key, *by, *project, *since, *until; /* of the audit */
     bool refused;
     size_t limit; /* 0: the verb's own */
     char **args;  /* after the verb */

@@ -39,6 +39,7 @@ enum {
     LONG_TOKEN,
     LONG_PASSWORD,
     LONG_ACTION,
+    LONG_KEY,
     LONG_BY,
     LONG_PROJECT,
     LONG_REFUSED,
@@ -71,6 +72,7 @@ static const struct option_row {
      "nmid posts each finished action there too"},
     {LONG_DEFAULT, OPTION_DEFAULT, "default", "--default", "back to the configuration's lock"},
     {LONG_ACTION, OPTION_AUDIT, "action", "--action ID", "only what concerns this action"},
+    {LONG_KEY, OPTION_AUDIT, "key", "--key KEY", "only what was asked under this Idempotency-Key"},
     {LONG_BY, OPTION_AUDIT, "by", "--by USER", "only what this user asked for"},
     {LONG_PROJECT, OPTION_AUDIT, "project", "--project ID", "only what this project asked for"},
     {LONG_REFUSED, OPTION_AUDIT, "refused", "--refused", "only refusals"},
@@ -98,6 +100,7 @@ static const struct option options[] = {{"url", required_argument, NULL, 'u'},
                                         {"callback-url", required_argument, NULL, LONG_CALLBACK},
                                         {"default", no_argument, NULL, LONG_DEFAULT},
                                         {"action", required_argument, NULL, LONG_ACTION},
+                                        {"key", required_argument, NULL, LONG_KEY},
                                         {"by", required_argument, NULL, LONG_BY},
                                         {"project", required_argument, NULL, LONG_PROJECT},
                                         {"refused", no_argument, NULL, LONG_REFUSED},
@@ -194,6 +197,8 @@ static void option_take_audit(int value, struct cli *cli)
 {
     if (value == LONG_ACTION)
         cli->action = optarg;
+    else if (value == LONG_KEY)
+        cli->key = optarg;
     else if (value == LONG_BY)
         cli->by = optarg;
     else if (value == LONG_PROJECT)

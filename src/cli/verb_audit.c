@@ -79,6 +79,7 @@ static int query_make(const struct cli *cli, char **query, struct fault *fault)
         return -1;
     return query_add(query, "node", cli->node, fault) < 0 ||
                    query_add(query, "action", cli->action, fault) < 0 ||
+                   query_add(query, "key", cli->key, fault) < 0 ||
                    query_add(query, "user", cli->by, fault) < 0 ||
                    query_add(query, "project", cli->project, fault) < 0 ||
                    query_add(query, "decision", cli->refused ? "refused" : NULL, fault) < 0 ||

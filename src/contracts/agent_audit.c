@@ -11,10 +11,11 @@
 #define LIMIT     100
 #define LIMIT_MAX 1000
 
-enum argument { NODE, ACTION, USER, PROJECT, DECISION, SINCE, UNTIL, LIMIT_AT, MARKER, ARGUMENTS };
+enum argument { NODE, ACTION, KEY, USER, PROJECT, DECISION, SINCE, UNTIL, LIMIT_AT, MARKER, ARGUMENTS };
 
 static const char *const names[] = {
-    [NODE] = "node",     [ACTION] = "action",     [USER] = "user",
+    [NODE] = "node",     [ACTION] = "action",     [KEY] = "key",
+    [USER] = "user",
     [PROJECT] = "project", [DECISION] = "decision", [SINCE] = "since",
     [UNTIL] = "until",   [LIMIT_AT] = "limit",    [MARKER] = "marker",
     [ARGUMENTS] = NULL,
@@ -87,6 +88,7 @@ static bool take_query(struct http_exchange *exchange, const char *const *values
     query->limit = (size_t)limit;
     query->node_ident = values[NODE];
     query->action_id = values[ACTION];
+    query->key = values[KEY];
     query->user = values[USER];
     query->project_id = values[PROJECT];
     query->decision = values[DECISION];

@@ -7,16 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include "contracts/body.h"
-#include "contracts/microversion.h"
+#include "contracts/nova_state.h"
 #include "contracts/pyrepr.h"
 #include "contracts/ready.h"
 
 #define HEADER_MAX  1024
 #define BIT(status) NODE_STATUS_BIT(NODE_##status)
-
-struct nova {
-    struct engine *engine;
-};
 
 /* One request that waits for its action's outcome. */
 struct pending {
@@ -62,8 +58,8 @@ static const char *middleware_words(const struct http_exchange *exchange, enum f
     return code == FAULT_IDENTITY ? "The Keystone service is temporarily unavailable." : NULL;
 }
 
-static void answer_error(void *self, struct http_exchange *exchange, unsigned status,
-                         const struct fault *fault)
+void nova_error(void *self, struct http_exchange *exchange, unsigned status,
+                const struct fault *fault)
 {
     const char *words = middleware_words(exchange, fault->code);
     (void)self;
@@ -80,24 +76,35 @@ static void answer_error(void *self, struct http_exchange *exchange, unsigned st
                           body_text(words != NULL ? words : fault->message)));
 }
 
-static void answer_fault(struct http_exchange *exchange, const struct fault *fault)
+void nova_fault(struct http_exchange *exchange, const struct fault *fault)
 {
-    if (fault->code != FAULT_NODE_NOT_FOUND) {
-        answer_error(NULL, exchange, 0, fault);
+    const char *ident = http_param(exchange, "id");
+    if (fault->code != FAULT_NODE_NOT_FOUND || ident == NULL) {
+        nova_error(NULL, exchange, 0, fault);
         return;
     }
-    const char *ident = http_param(exchange, "id");
     struct fault absent = {0};
     fault_set(&absent, fault->code, "Instance %.255s could not be found.",
               ident[0] != '\0' ? ident : http_param_raw(exchange, "id"));
-    answer_error(NULL, exchange, 404, &absent);
+    nova_error(NULL, exchange, 404, &absent);
+}
+
+void nova_refusal(struct http_exchange *exchange, const char *rule, const struct fault *fault)
+{
+    struct fault forbidden = {0};
+    if (fault->code == FAULT_FORBIDDEN) {
+        fault_set(&forbidden, FAULT_FORBIDDEN,
+                  "Policy doesn't allow os_compute_api:servers:%s to be performed.", rule);
+        fault = &forbidden;
+    }
+    nova_fault(exchange, fault);
 }
 
 static void answer_malformed(struct http_exchange *exchange)
 {
     struct fault fault = {0};
     fault_set(&fault, FAULT_MALFORMED, "Malformed request body");
-    answer_error(NULL, exchange, 400, &fault);
+    nova_error(NULL, exchange, 400, &fault);
 }
 
 /* ---- The outcome ---- */
@@ -111,13 +118,13 @@ static void answer_outcome(struct http_exchange *exchange, const struct action *
         http_answer(exchange, 202, NULL);
     } else if (action->outcome == OUTCOME_FAILED) {
         fault_set(&fault, action->code, "%s", why);
-        answer_error(NULL, exchange, (unsigned)fault_row(action->code)->nova, &fault);
+        nova_error(NULL, exchange, (unsigned)fault_row(action->code)->nova, &fault);
     } else {
         fault_set(&fault, action->code,
                   "It is unknown whether the NMI was delivered (action %s): %.300s. Do not send it "
                   "again: a second NMI destroys the dump that the first one may have begun.",
                   action->id, why);
-        answer_error(NULL, exchange, 400, &fault);
+        nova_error(NULL, exchange, 400, &fault);
     }
 }
 
@@ -153,7 +160,7 @@ static void await_outcome(struct nova *nova, struct http_exchange *exchange, str
     http_set_request_id(exchange, action->id);
     fault_set(&fault, FAULT_MEMORY, "out of memory; action %s goes on, its outcome is not known",
               action->id);
-    answer_error(NULL, exchange, 500, &fault);
+    nova_error(NULL, exchange, 500, &fault);
 }
 
 /* ---- The request ---- */
@@ -168,8 +175,28 @@ static void add_version_headers(struct http_exchange *exchange, const char *vers
     http_add_header(exchange, "Vary", "X-OpenStack-Nova-API-Version");
 }
 
-/* The version asked for; false when the error is answered. */
-static bool take_version(struct http_exchange *exchange, struct microversion *version)
+/* Endpoints used to have the project in the path. Who has one may only name that. */
+static bool take_project(struct http_exchange *exchange)
+{
+    const char *asked = http_param(exchange, "project_id");
+    const char *own = http_principal(exchange)->project_id;
+    struct fault fault = {0};
+    if (asked != NULL && asked[0] == '\0') {
+        fault_set(&fault, FAULT_NOT_FOUND, "The resource could not be found.");
+        nova_error(NULL, exchange, 404, &fault);
+        return false;
+    }
+    if (asked == NULL || own == NULL || strcmp(asked, own) == 0)
+        return true;
+    fault_set(&fault, FAULT_MALFORMED,
+              "Malformed request URL: URL's project_id '%.80s' doesn't match Context's project_id "
+              "'%.80s'",
+              asked, own);
+    nova_error(NULL, exchange, 400, &fault);
+    return false;
+}
+
+bool nova_take_version(struct http_exchange *exchange, struct microversion *version)
 {
     char standard[HEADER_MAX], legacy[HEADER_MAX];
     unsigned status = 400;
@@ -181,8 +208,8 @@ static bool take_version(struct http_exchange *exchange, struct microversion *ve
     if (version->text[0] != '\0')
         add_version_headers(exchange, version->text);
     if (result < 0)
-        answer_error(NULL, exchange, status, &fault);
-    return result == 0;
+        nova_error(NULL, exchange, status, &fault);
+    return result == 0 && take_project(exchange);
 }
 
 static const struct nova_action *find_action(const char *name)
@@ -231,7 +258,7 @@ static const struct nova_action *take_action(struct http_exchange *exchange, con
     if (version->minor < action->since) {
         struct fault fault = {0};
         fault_set(&fault, FAULT_NOT_FOUND, "The resource could not be found.");
-        answer_error(NULL, exchange, 404, &fault);
+        nova_error(NULL, exchange, 404, &fault);
         return NULL;
     }
     if (!json_is_null(json_object_iter_value(only))) {
@@ -242,19 +269,6 @@ static const struct nova_action *take_action(struct http_exchange *exchange, con
 }
 
 static void on_action(void *self, struct http_exchange *exchange);
-
-/* A refusal by policy names the rule as Nova does. */
-static void answer_refusal(struct http_exchange *exchange, const struct nova_action *what,
-                           const struct fault *fault)
-{
-    struct fault forbidden = {0};
-    if (fault->code == FAULT_FORBIDDEN) {
-        fault_set(&forbidden, FAULT_FORBIDDEN,
-                  "Policy doesn't allow os_compute_api:servers:%s to be performed.", what->name);
-        fault = &forbidden;
-    }
-    answer_fault(exchange, fault);
-}
 
 static void submit(struct nova *nova, struct http_exchange *exchange,
                    const struct nova_action *what, const json_t *body)
@@ -271,7 +285,7 @@ static void submit(struct nova *nova, struct http_exchange *exchange,
         .statuses = what->statuses,
     };
     if (body_key(exchange, key, &request.idempotency_key, &fault) < 0) {
-        answer_fault(exchange, &fault);
+        nova_fault(exchange, &fault);
         return;
     }
     if (!ready_for(nova->engine, exchange, &request.node_ident, 1, on_action, nova))
@@ -281,7 +295,7 @@ static void submit(struct nova *nova, struct http_exchange *exchange,
     if (fingerprint == NULL)
         fault_set(&fault, FAULT_MEMORY, "out of memory");
     if (fingerprint == NULL || engine_submit(nova->engine, &request, &action, &repeat, &fault) < 0)
-        answer_refusal(exchange, what, &fault);
+        nova_refusal(exchange, what->name, &fault);
     else
         await_outcome(nova, exchange, action);
     free(fingerprint);
@@ -291,7 +305,7 @@ static void on_action(void *self, struct http_exchange *exchange)
 {
     struct microversion version;
     size_t len = 0;
-    if (!take_version(exchange, &version))
+    if (!nova_take_version(exchange, &version))
         return;
     const char *text = http_body(exchange, &len);
     json_t *body =
@@ -309,6 +323,16 @@ static void on_action(void *self, struct http_exchange *exchange)
 static const struct http_route routes[] = {
     {"POST", "/v2.1/servers/{id}/action", on_action, false},
     {"PUT", "/v2.1/servers/{id}/action", on_action, false},
+    {"GET", "/v2.1", nova_on_version, true},
+    {"GET", "/v2.1/", nova_on_version, true},
+    {"GET", "/v2.1/servers", nova_on_list, false},
+    {"GET", "/v2.1/servers/detail", nova_on_detail, false},
+    {"GET", "/v2.1/servers/{id}", nova_on_show, false},
+    {"POST", "/v2.1/{project_id}/servers/{id}/action", on_action, false},
+    {"PUT", "/v2.1/{project_id}/servers/{id}/action", on_action, false},
+    {"GET", "/v2.1/{project_id}/servers", nova_on_list, false},
+    {"GET", "/v2.1/{project_id}/servers/detail", nova_on_detail, false},
+    {"GET", "/v2.1/{project_id}/servers/{id}", nova_on_show, false},
     {NULL, NULL, NULL, false},
 };
 
@@ -316,7 +340,7 @@ const struct http_contract nova_contract = {
     .name = "nova",
     .prefix = "/v2.1",
     .routes = routes,
-    .error = answer_error,
+    .error = nova_error,
 };
 
 struct nova *nova_new(struct engine *engine, struct fault *fault)

@@ -24,10 +24,12 @@ struct action *action_new(struct node *node, const char *name, const char *contr
     snprintf(action->name, sizeof action->name, "%s", name);
     snprintf(action->contract, sizeof action->contract, "%s", contract);
     action->user = copy(caller->user);
+    action->user_id = copy(caller->user_id);
     action->project_id = copy(caller->project_id);
     action->address = copy(caller->address);
     action->created_at = clock_wall_us();
     if ((caller->user != NULL && action->user == NULL) ||
+        (caller->user_id != NULL && action->user_id == NULL) ||
         (caller->project_id != NULL && action->project_id == NULL) ||
         (caller->address != NULL && action->address == NULL)) {
         action_unref(action);
@@ -48,6 +50,7 @@ void action_unref(struct action *action)
         return;
     node_unref(action->node);
     free(action->user);
+    free(action->user_id);
     free(action->project_id);
     free(action->address);
     free(action->resolved);

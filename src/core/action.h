@@ -30,6 +30,7 @@ struct action {
     char name[ACTION_NAME_TEXT];         /* "inject_nmi" or "trigger_crash_dump" */
     char contract[ACTION_CONTRACT_TEXT]; /* "nova", "agent" ... */
     char *user, *project_id, *address;   /* the caller; project_id may be NULL */
+    char *user_id; /* Keystone's; or NULL, also when an earlier daemon accepted it */
     bool force;
     char *resolved;     /* the BMC's address where node->target has a name; or NULL */
     char *key_scope;    /* caller, node and Idempotency-Key; NULL without a key */
@@ -59,6 +60,7 @@ struct action {
     uint64_t serial, finish_serial; /* in the order of acceptance, of the end */
     uint64_t audit_serial;          /* of the record that allowed it, in the audit; or 0 */
     struct action *older, *newer;   /* in the history */
+    struct action *earlier, *later; /* the same of its node alone; refusals are left out */
     unsigned last_of;               /* so many "last NMI" entries are this one */
     bool in_history, refusal;       /* refusal: never accepted (a node of a batch) */
 };

@@ -27,6 +27,7 @@ static const char *const field_names[AUDIT_TEXTS] = {
     [AUDIT_IDENT] = "NMID_IDENT",         [AUDIT_DECISION] = "NMID_DECISION",
     [AUDIT_RULE] = "NMID_RULE",           [AUDIT_CODE] = "NMID_CODE",
     [AUDIT_MESSAGE] = "NMID_REASON",      [AUDIT_ACTION_ID] = "NMID_ACTION_ID",
+    [AUDIT_KEY] = "NMID_IDEMPOTENCY_KEY",
 };
 
 /* ---- The log ---- */
@@ -224,7 +225,8 @@ static void row_of(const struct audit_record *record, struct journal_audit_row *
                   [AUDIT_RULE] = record->rule,
                   [AUDIT_CODE] = record->allowed ? NULL : fault_name(record->code),
                   [AUDIT_MESSAGE] = record->message,
-                  [AUDIT_ACTION_ID] = record->action_id},
+                  [AUDIT_ACTION_ID] = record->action_id,
+                  [AUDIT_KEY] = record->key},
         .repeat = record->repeat,
         .force = record->force,
     };

@@ -26,6 +26,7 @@ struct audit_record {
     const char *ident;              /* what the caller called the node; or NULL */
     const char *rule;               /* "inject_nmi:admin_or_owner", "hold-off" ...; or NULL */
     const char *action_id;          /* or NULL */
+    const char *key;                /* the caller's Idempotency-Key; or NULL */
     uint64_t *ret_serial;           /* where the action keeps its record's number; or NULL */
     bool allowed, repeat, force;
     bool read;            /* it changes nothing: may go without a record, when too many wait */
@@ -58,7 +59,7 @@ void audit_outcome(struct audit *audit, const struct action *action);
  * from a later turn of the loop unless cancelled; records is {"records": [...], "next": serial or
  * null} (a new reference) or NULL with a fault. */
 struct audit_query {
-    const char *node_ident, *action_id, *user, *project_id, *decision; /* or NULL: any */
+    const char *node_ident, *action_id, *key, *user, *project_id, *decision; /* or NULL: any */
     const char *node_uuid; /* of the node that node_ident names, where there is one */
     bool own;              /* nothing that tells whether another project's node is there */
     int64_t since, until; /* wall clock, us; 0: no such bound */

@@ -81,6 +81,7 @@ static json_t *row_json(const struct journal_audit_row *row)
         {"ident", AUDIT_IDENT},         {"decision", AUDIT_DECISION},
         {"rule", AUDIT_RULE},           {"code", AUDIT_CODE},
         {"message", AUDIT_MESSAGE},     {"action_id", AUDIT_ACTION_ID},
+        {"idempotency_key", AUDIT_KEY},
     };
     json_t *record = json_object();
     json_object_set_new(record, "serial", json_integer((json_int_t)row->serial));
@@ -174,7 +175,7 @@ static struct audit_list *list_new(struct audit *audit, const struct audit_query
         take(list, AUDIT_NODE_UUID, query->node_uuid) &&
         take(list, AUDIT_ACTION_ID, query->action_id) && take(list, AUDIT_USER, query->user) &&
         take(list, AUDIT_PROJECT_ID, query->project_id) &&
-        take(list, AUDIT_DECISION, query->decision))
+        take(list, AUDIT_DECISION, query->decision) && take(list, AUDIT_KEY, query->key))
         return list;
     list_free(list);
     return NULL;

@@ -3,6 +3,7 @@
  * sent when that is told to others too: when it is on disk, or cannot be put there in time. */
 #include "core/callback.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
@@ -48,6 +49,8 @@ int callbacks_check_url(const struct callbacks *callbacks, const char *url, stru
 bool callbacks_permit(const struct callbacks *callbacks, const char *url)
 {
     struct url parsed;
+    if (ironic_post_is(url))
+        return callbacks->conf->ironic != NULL;
     if (callbacks->conf->url != NULL && strcmp(callbacks->conf->url, url) == 0)
         return true;
     return url_parse(url, &parsed, NULL) == 0 && is_allowed(callbacks, &parsed);
@@ -84,6 +87,8 @@ static struct post *post_new(struct callbacks *callbacks, const char *action_id,
     if (post == NULL)
         return NULL;
     post->callbacks = callbacks;
+    post->for_ironic = ironic_post_is(url);
+    post->slot = POST_NOT_QUEUED;
     memcpy(post->action_id, action_id, sizeof post->action_id);
     post->url = strdup(url);
     post->body = strdup(body);
@@ -99,7 +104,9 @@ static struct post *post_new(struct callbacks *callbacks, const char *action_id,
 static int post_keep(struct callbacks *callbacks, struct post *post)
 {
     post->order = ++callbacks->order;
-    if (post_queue(callbacks, post) < 0) {
+    int result =
+        post->for_ironic ? ironic_post_queue(callbacks, post) : post_queue(callbacks, post);
+    if (result < 0) {
         free(post->url);
         free(post->body);
         free(post);
@@ -129,6 +136,10 @@ static void drop_held(struct post *post)
 static void add(struct callbacks *callbacks, const struct action *action, const char *url,
                 char *body)
 {
+    if (body == NULL) {
+        log_error("callback: %s is not posted: out of memory", action->id);
+        return;
+    }
     int64_t wall = clock_wall_us();
     struct journal_post record = {.url = (char *)url, .body = body, .since = wall, .next_at = wall};
     struct post *post = post_new(callbacks, action->id, url, body);
@@ -141,20 +152,32 @@ static void add(struct callbacks *callbacks, const struct action *action, const 
         post->serial = serial;
         post->give_up = clock_mono_us() + CALLBACK_DAY;
     }
-    struct post *first = map_get(callbacks->held, action->id);
-    if (post != NULL && first != NULL) {
-        first->newer = post; /* there are two at most */
+    struct post *last = map_get(callbacks->held, action->id);
+    while (last != NULL && last->newer != NULL) /* there are three at most */
+        last = last->newer;
+    if (post != NULL && last != NULL) {
+        last->newer = post;
     } else if (post == NULL || map_put(callbacks->held, post->action_id, post) < 0) {
         drop_held(post);
         log_error("callback: %s is not posted before a restart: out of memory", action->id);
     }
 }
 
-void callbacks_finished(struct callbacks *callbacks, const struct action *action)
+static void add_for_ironic(struct callbacks *callbacks, const struct action *action)
+{
+    char url[IRONIC_POST_TEXT];
+    /* A refusal is none of the node's interrupts: it must not hide the last one. */
+    if (callbacks->conf->ironic == NULL || action->refusal)
+        return;
+    char *body = ironic_post_body(action);
+    snprintf(url, sizeof url, "%s%s", IRONIC_POST, action->node->uuid);
+    add(callbacks, action, url, body);
+    free(body);
+}
+
+static void add_for_receivers(struct callbacks *callbacks, const struct action *action)
 {
     struct url own = {.text = ""};
-    if (callbacks == NULL)
-        return;
     const char *configured = callbacks->conf->url;
     bool has_own = action->callback_url != NULL &&
                    url_parse(action->callback_url, &own, NULL) == 0 &&
@@ -164,15 +187,19 @@ void callbacks_finished(struct callbacks *callbacks, const struct action *action
     json_t *json = action_json_finished(action);
     char *body = json == NULL ? NULL : json_dumps(json, JSON_COMPACT);
     json_decref(json);
-    if (body == NULL) {
-        log_error("callback: %s is not posted: out of memory", action->id);
-        return;
-    }
     if (configured != NULL)
         add(callbacks, action, configured, body);
     if (has_own)
         add(callbacks, action, own.text, body);
     free(body);
+}
+
+void callbacks_finished(struct callbacks *callbacks, const struct action *action)
+{
+    if (callbacks == NULL)
+        return;
+    add_for_receivers(callbacks, action);
+    add_for_ironic(callbacks, action);
 }
 
 void callbacks_told(struct callbacks *callbacks, const struct action *action)
@@ -206,6 +233,8 @@ static void on_left(void *arg, const struct journal_post *record)
     int64_t now = clock_mono_us(), wall = clock_wall_us();
     struct post *post = post_new(callbacks, record->action_id, record->url, record->body);
     if (post != NULL) {
+        if (post->for_ironic)
+            callbacks->unanswered_at = now; /* a try may have been under way */
         post->serial = record->serial;
         post->tries = record->tries;
         post->due = now + span(record->next_at - wall, DELAY_MAX);
@@ -228,13 +257,16 @@ struct callbacks *callbacks_new(struct loop *loop, struct journal *journal,
     struct callbacks *callbacks = calloc(1, sizeof *callbacks);
     if (callbacks != NULL) {
         callbacks->by_name = map_new();
+        callbacks->by_node = map_new();
         callbacks->held = map_new();
     }
-    if (callbacks == NULL || callbacks->by_name == NULL || callbacks->held == NULL) {
+    if (callbacks == NULL || callbacks->by_name == NULL || callbacks->by_node == NULL ||
+        callbacks->held == NULL) {
         callbacks_free(callbacks);
         fault_set(fault, FAULT_MEMORY, "out of memory");
         return NULL;
     }
+    callbacks->loop = loop;
     callbacks->journal = journal;
     callbacks->conf = conf;
     callbacks->origins_end = &callbacks->origins;
@@ -244,6 +276,7 @@ struct callbacks *callbacks_new(struct loop *loop, struct journal *journal,
         callbacks_free(callbacks);
         return NULL;
     }
+    ironic_post_configure(callbacks);
     journal_outbox(journal, on_left, callbacks);
     if (callbacks->count > 0)
         log_info("callback: %zu posts were left by an earlier nmid", callbacks->count);
@@ -258,9 +291,11 @@ void callbacks_free(struct callbacks *callbacks)
         return;
     while (callbacks->oldest != NULL)
         post_free(callbacks->oldest);
+    keystone_free(callbacks->keystone);
     client_free(callbacks->client);
     loop_timer_free(callbacks->timer);
     map_free(callbacks->by_name);
+    map_free(callbacks->by_node);
     size_t position = 0;
     for (struct post *post;
          callbacks->held != NULL && (post = map_next(callbacks->held, &position)) != NULL;)
@@ -274,6 +309,7 @@ void callbacks_configure(struct callbacks *callbacks, const struct conf_callback
     if (callbacks == NULL)
         return;
     callbacks->conf = conf;
+    ironic_post_configure(callbacks);
     /* What made a receiver fail may have been a setting. */
     for (struct origin *origin = callbacks->origins; origin != NULL; origin = origin->next)
         origin->pause_until = 0;

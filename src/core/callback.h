@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Callbacks: each finished action is posted to the configured URL and to its caller's own, at least
- * once, from the journal's outbox, until the receiver answers 2xx or a day has passed. Nothing
- * waits for a receiver. docs/callbacks.md tells receivers what to expect. */
+ * once, from the journal's outbox, until the receiver answers 2xx or a day has passed; and Ironic
+ * is told of each node's last one. Nothing waits for a receiver. docs/callbacks.md tells receivers
+ * what to expect. */
 #ifndef NMID_CORE_CALLBACK_H
 #define NMID_CORE_CALLBACK_H
 

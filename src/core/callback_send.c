@@ -18,8 +18,8 @@
 #define DELAY_MIN_S       1  /* of a post, from one try to the next: doubled ... */
 #define DELAY_MAX_S       300
 #define PAUSE_MAX_S       30 /* of an origin, for all its posts */
+#define BUSY_TRIES        4  /* so many tries that end busy are as usual */
 #define WARN_US           (60 * CALLBACK_SECOND)
-#define NOT_QUEUED        SIZE_MAX
 
 /* ---- The queue of an origin: a binary heap ---- */
 
@@ -61,11 +61,16 @@ static void heap_put(struct origin *origin, struct post *post)
     heap_up(origin, origin->count++, post);
 }
 
+void post_put_back(struct post *post)
+{
+    heap_put(post->origin, post);
+}
+
 static void heap_take(struct origin *origin, struct post *post)
 {
     size_t slot = post->slot;
     struct post *last = origin->heap[--origin->count];
-    post->slot = NOT_QUEUED;
+    post->slot = POST_NOT_QUEUED;
     if (last == post)
         return;
     if (slot > 0 && is_before(last, origin->heap[(slot - 1) / 2]))
@@ -96,7 +101,9 @@ static void origin_unlink(struct callbacks *callbacks, struct origin *origin)
 static struct origin *origin_of(struct callbacks *callbacks, const char *url)
 {
     struct url parsed;
-    if (url_parse(url, &parsed, NULL) < 0)
+    if (ironic_post_is(url))
+        parsed = (struct url){.text = "Ironic", .origin_len = 6};
+    else if (url_parse(url, &parsed, NULL) < 0)
         parsed = (struct url){.text = "?", .origin_len = 1}; /* it will not be permitted */
     parsed.text[parsed.origin_len] = '\0';
     struct origin *origin = map_get(callbacks->by_name, parsed.text);
@@ -151,6 +158,7 @@ int post_queue(struct callbacks *callbacks, struct post *post)
 static void try_over(struct post *post)
 {
     post->call = NULL;
+    post->trying = false;
     post->origin->active--;
     post->callbacks->active--;
 }
@@ -158,12 +166,15 @@ static void try_over(struct post *post)
 void post_free(struct post *post)
 {
     struct callbacks *callbacks = post->callbacks;
-    if (post->call != NULL) {
-        client_cancel(post->call);
+    if (post->trying) {
+        if (post->call != NULL)
+            client_cancel(post->call);
         try_over(post);
-    } else if (post->slot != NOT_QUEUED) {
+    } else if (post->slot != POST_NOT_QUEUED) {
         heap_take(post->origin, post);
     }
+    if (post->for_ironic)
+        ironic_post_leave(post);
     origin_free_if_idle(callbacks, post->origin);
     *(post->older != NULL ? &post->older->newer : &callbacks->oldest) = post->newer;
     *(post->newer != NULL ? &post->newer->older : &callbacks->newest) = post->older;
@@ -173,7 +184,7 @@ void post_free(struct post *post)
     free(post);
 }
 
-static void post_done(struct post *post)
+void post_done(struct post *post)
 {
     struct journal *journal = post->callbacks->journal;
     uint64_t serial = post->serial;
@@ -211,13 +222,9 @@ static void warn(struct origin *origin, const struct post *post, unsigned status
     origin->unwarned = 0;
 }
 
-/* A 4xx may be about this one post; all else is about the receiver, and its other posts wait too.
- */
-static void origin_failed(struct origin *origin, unsigned status)
+static void origin_failed(struct origin *origin)
 {
     int64_t now = clock_mono_us();
-    if (status != 0 && status < 500 && status != 408 && status != 429)
-        return;
     if (origin->failures > 0 && now < origin->pause_until)
         return; /* of the same volley */
     origin->failures++;
@@ -240,12 +247,13 @@ static void give_up(struct post *post)
 }
 
 /* The post is in no queue and has no call. */
-static void try_failed(struct post *post, unsigned status, const char *why)
+static void try_failed(struct post *post, enum post_end end, unsigned status, const char *why)
 {
     struct callbacks *callbacks = post->callbacks;
     int64_t now = clock_mono_us();
     post->tries++;
-    warn(post->origin, post, status, why);
+    if (end != POST_BUSY || post->tries > BUSY_TRIES)
+        warn(post->origin, post, status, why);
     if (now >= post->give_up) {
         give_up(post);
         return;
@@ -259,19 +267,38 @@ static void try_failed(struct post *post, unsigned status, const char *why)
     heap_put(post->origin, post);
 }
 
-static void on_done(void *arg, const struct client_answer *answer)
+void post_tried(struct post *post, enum post_end end, unsigned status, const char *why)
 {
-    struct post *post = arg;
     struct callbacks *callbacks = post->callbacks;
     try_over(post);
-    if (answer->status >= 200 && answer->status <= 299) {
+    if (end == POST_TAKEN || end == POST_REFUSED)
         origin_succeeded(post->origin);
+    else if (end == POST_UNREACHED)
+        origin_failed(post->origin);
+    if (end == POST_REFUSED)
+        log_error("callback: %s: %s (%u); the post of %s is given up", post->origin->name, why,
+                  status, post->action_id);
+    if (post->follower != NULL || end == POST_REFUSED)
+        post_done(post); /* its follower takes its place */
+    else if (end != POST_TAKEN)
+        try_failed(post, end, status, why);
+    else if (!post->for_ironic || ironic_post_taken(post))
         post_done(post);
-    } else {
-        origin_failed(post->origin, answer->status);
-        try_failed(post, answer->status, answer->why);
-    }
     callbacks_pump(callbacks);
+}
+
+/* A 4xx may be about this one post; all else is about the receiver. */
+static enum post_end end_of(unsigned status)
+{
+    if (status >= 200 && status <= 299)
+        return POST_TAKEN;
+    return status == 0 || status >= 500 || status == 408 || status == 429 ? POST_UNREACHED
+                                                                          : POST_AGAIN;
+}
+
+static void on_done(void *arg, const struct client_answer *answer)
+{
+    post_tried(arg, end_of(answer->status), answer->status, answer->why);
 }
 
 /* ---- A try ---- */
@@ -311,13 +338,23 @@ static struct client_call *send_post(struct post *post, const char *signature, s
     return call;
 }
 
+static void try_post(struct post *post)
+{
+    const struct secret *key = post->callbacks->conf->hmac_key;
+    struct fault fault = {0};
+    char signature[8 + DIGEST_SHA256_TEXT] = "sha256=";
+    if (key != NULL && digest_hmac_sha256(key, post->body, strlen(post->body), signature + 7) < 0)
+        fault_set(&fault, FAULT_SYSTEM, "libgcrypt makes no HMAC-SHA256 with this key");
+    else
+        post->call = send_post(post, key != NULL ? signature : NULL, &fault);
+    if (post->call == NULL)
+        post_tried(post, POST_AGAIN, 0, fault.message);
+}
+
 /* Begins a try of the first post of an origin's queue. */
 static void try_first(struct callbacks *callbacks, struct origin *origin)
 {
-    const struct secret *key = callbacks->conf->hmac_key;
     struct post *post = origin->heap[0];
-    struct fault fault = {0};
-    char signature[8 + DIGEST_SHA256_TEXT] = "sha256=";
     heap_take(origin, post);
     if (origin->failures > 0 && clock_mono_us() >= post->give_up) {
         give_up(post); /* without a last try, for of these a dead receiver gets but few */
@@ -325,19 +362,15 @@ static void try_first(struct callbacks *callbacks, struct origin *origin)
     }
     origin_unlink(callbacks, origin);
     origin_append(callbacks, origin);
-    if (!callbacks_permit(callbacks, post->url))
-        fault_set(&fault, FAULT_FORBIDDEN, "the configuration no longer allows this URL");
-    else if (key != NULL &&
-             digest_hmac_sha256(key, post->body, strlen(post->body), signature + 7) < 0)
-        fault_set(&fault, FAULT_SYSTEM, "libgcrypt makes no HMAC-SHA256 with this key");
-    else
-        post->call = send_post(post, key != NULL ? signature : NULL, &fault);
-    if (post->call == NULL) {
-        try_failed(post, 0, fault.message);
-        return;
-    }
+    post->trying = true;
     origin->active++;
     callbacks->active++;
+    if (!callbacks_permit(callbacks, post->url))
+        post_tried(post, POST_AGAIN, 0, "the configuration no longer allows this URL");
+    else if (post->for_ironic)
+        ironic_post_try(post);
+    else
+        try_post(post);
 }
 
 /* When this origin may start its next try; INT64_MAX: not before one has ended. */
@@ -352,7 +385,10 @@ static int64_t next_start(const struct origin *origin)
 
 void callbacks_pump(struct callbacks *callbacks)
 {
-    int64_t now = clock_mono_us(), next;
+    int64_t now = clock_mono_us(), next = INT64_MAX;
+    if (callbacks->pumping)
+        return; /* a try that ends at once: the loop below goes on */
+    callbacks->pumping = true;
     for (bool started = true; started;) {
         started = false;
         next = INT64_MAX;
@@ -367,6 +403,7 @@ void callbacks_pump(struct callbacks *callbacks)
             }
         }
     }
+    callbacks->pumping = false;
     if (next == INT64_MAX)
         loop_timer_clear(callbacks->timer);
     else

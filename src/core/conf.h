@@ -67,7 +67,8 @@ struct conf_callback {
     struct secret *hmac_key; /* or NULL: no signature */
     char **allow;            /* prefixes of the URLs that callers may give; none: none allowed */
     size_t allow_count;
-    unsigned timeout_ms; /* of one try */
+    unsigned timeout_ms;              /* of one try */
+    const struct conf_ironic *ironic; /* told of each node's last action; or NULL; borrowed */
 };
 
 struct conf {
@@ -78,6 +79,7 @@ struct conf {
     struct conf_policy policy;
     struct conf_audit audit;
     bool state_source_ironic; /* status and owner come from there */
+    bool ironic_given;
     struct conf_ironic ironic;
     char *state_dir;
     unsigned hold_off_s;

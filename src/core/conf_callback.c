@@ -211,6 +211,19 @@ static void read_key(struct conf_block *block, struct conf_callback *callback)
         block_warn(block, "hmac_key", "shorter than %d bytes: it can be guessed", KEY_SHORT);
 }
 
+/* After ironic = { ... }, which says where Ironic is and how nmid logs in. */
+static void read_ironic(struct conf_block *block, struct conf_callback *callback)
+{
+    const struct conf *conf = block->reader->conf;
+    bool told = false;
+    if (block_boolean(block, "ironic", &told) <= 0 || !told)
+        return;
+    if (!conf->ironic_given)
+        block_complain(block, "ironic", "needs a group ironic = { url = \"...\"; }");
+    else if (conf->ironic.url != NULL)
+        callback->ironic = &conf->ironic;
+}
+
 void conf_read_callback(struct conf_block *root)
 {
     struct conf_callback *callback = &root->reader->conf->callback;
@@ -223,6 +236,7 @@ void conf_read_callback(struct conf_block *root)
     read_key(&block, callback);
     read_allow(&block, callback);
     block_unsigned(&block, "timeout_ms", 100, 600000, &callback->timeout_ms);
+    read_ironic(&block, callback);
     if (callback->header_count > 0 && block_take(&block, "url") == NULL)
         block_warn(&block, "headers", "without a url they go nowhere");
     block_finish(&block);

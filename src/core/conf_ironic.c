@@ -148,11 +148,16 @@ void conf_read_ironic(struct conf_block *root)
     conf->ironic.timeout_ms = DEFAULT_TIMEOUT_MS;
     block_word(root, "state_source", sources, "\"configuration\" or \"ironic\"", &source);
     conf->state_source_ironic = source == 1;
-    bool given = read_group(root);
-    if (conf->state_source_ironic && !given)
+    conf->ironic_given = read_group(root);
+    if (conf->state_source_ironic && !conf->ironic_given)
         block_complain(root, "state_source",
                        "\"ironic\" needs a group ironic = { url = \"...\"; }");
-    else if (given && !conf->state_source_ironic)
+}
+
+void conf_warn_unused(struct conf_block *root)
+{
+    const struct conf *conf = root->reader->conf;
+    if (conf->ironic_given && !conf->state_source_ironic && conf->callback.ironic == NULL)
         block_warn(root, "ironic",
                    "state_source is \"configuration\": Ironic is not asked for anything");
 }

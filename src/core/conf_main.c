@@ -165,6 +165,7 @@ void conf_read_main(struct conf_block *root)
     read_ipmi(root);
     read_limits(root);
     conf_read_callback(root);
+    conf_warn_unused(root);
     conf_read_nodes(root);
     block_finish(root);
 }

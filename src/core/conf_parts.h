@@ -95,6 +95,7 @@ void conf_policy_clear(struct conf_policy *policy);
 
 /* conf_ironic.c: state_source and ironic = { ... }. */
 void conf_read_ironic(struct conf_block *root);
+void conf_warn_unused(struct conf_block *root); /* after conf_read_callback() */
 void conf_ironic_clear(struct conf_ironic *ironic);
 void conf_warn_overruled(struct conf_block *block); /* of a node's keys that do not count */
 

@@ -25,6 +25,8 @@ struct request {
     const char *fingerprint;     /* what the key must be the same for, e.g. the body; or NULL */
     bool force;                  /* administrators: passes hold-off and status */
     const char *callback_url;    /* checked by callbacks_check_url(); or NULL */
+    /* Without a key: repeats the caller's own action, under way or ended within so many seconds. */
+    unsigned repeat_s;
 };
 
 /* conf is borrowed: it must live until engine_reload() or engine_free(). drivers: NULL-terminated;

@@ -211,11 +211,13 @@ static int prepare(struct journal *journal, struct loop *loop, struct fault *fau
 {
     journal->by_id = map_new();
     journal->by_key = map_new();
+    journal->newest_of = map_new();
     journal->last_by_uuid = map_new();
     journal->last_by_target = map_new();
     journal->overrides = map_new();
-    if (journal->by_id == NULL || journal->by_key == NULL || journal->last_by_uuid == NULL ||
-        journal->last_by_target == NULL || journal->overrides == NULL)
+    if (journal->by_id == NULL || journal->by_key == NULL || journal->newest_of == NULL ||
+        journal->last_by_uuid == NULL || journal->last_by_target == NULL ||
+        journal->overrides == NULL)
         return fault_set(fault, FAULT_MEMORY, "out of memory");
     journal->retry = loop_timer_new(loop, on_retry, journal, fault);
     journal->age = loop_timer_new(loop, on_age, journal, fault);

@@ -53,6 +53,10 @@ int journal_write(struct journal *journal, struct action *action, enum action_st
 struct action *journal_find(struct journal *journal, const char *id);
 struct action *journal_find_key(struct journal *journal, const char *key_scope);
 
+/* The newest accepted action on a node (by UUID) in the history, or NULL; those before it by
+ * action->earlier. One at a time is under way: so they are in the order of their ends, too. */
+struct action *journal_newest(struct journal *journal, const char *node_uuid);
+
 /* The latest finished action, delivered or unknown, on this node's UUID or BMC; or NULL. */
 struct action *journal_last_nmi(struct journal *journal, const struct node *node);
 

@@ -31,6 +31,7 @@ enum audit_text {
     AUDIT_CODE,
     AUDIT_MESSAGE,
     AUDIT_ACTION_ID,
+    AUDIT_KEY, /* the caller's Idempotency-Key */
     AUDIT_TEXTS
 };
 

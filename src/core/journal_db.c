@@ -49,6 +49,8 @@ static const char *const steps[] = {
     /* For what goes first; both grow at their end alone. */
     "CREATE INDEX audit_deeds ON audit (deed) WHERE deed IS NOT NULL;"
     "CREATE INDEX audit_others ON audit (serial) WHERE deed IS NULL;",
+    /* 4 */
+    "ALTER TABLE audit ADD COLUMN idempotency_key TEXT;",
 };
 #define VERSION ((int)(sizeof steps / sizeof steps[0]))
 

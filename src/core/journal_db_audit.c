@@ -11,7 +11,7 @@
 
 #define TEXT_COLUMNS                                                                               \
     "user, user_id, project_id, roles, method, address, contract, operation, node_uuid, "          \
-    "node_name, ident, decision, rule, code, message, action_id, "
+    "node_name, ident, decision, rule, code, message, action_id, idempotency_key, "
 
 enum statement { PUT, OUTCOME, PRUNE };
 
@@ -19,7 +19,7 @@ static const char *const texts[DB_AUDIT_STATEMENTS] = {
     /* Again after a commit that failed, and may be on disk all the same. */
     [PUT] = "INSERT OR REPLACE INTO audit (serial, at, " TEXT_COLUMNS
             "administrator, repeat, force, suppressed, deed) VALUES"
-            " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [OUTCOME] =
         "UPDATE audit SET outcome = ?, outcome_code = ?, finished_at = ? WHERE serial = ?",
     [PRUNE + AUDIT_DEEDS] =
@@ -112,6 +112,7 @@ static const char query[] =
     " AND (?6 IS NULL OR decision = ?6) AND (?7 IS NULL OR action_id = ?7)"
     " AND (?9 IS NULL OR node_uuid = ?8 OR node_uuid = ?9 OR node_name = ?9 OR ident = ?9)"
     " AND (?10 = 0 OR rule IS NULL OR rule NOT IN ('node', 'owner', 'state-source'))"
+    " AND (?12 IS NULL OR idempotency_key = ?12)"
     " ORDER BY serial DESC LIMIT ?11";
 
 static void bind(sqlite3_stmt *s, const struct journal_audit_find *find)
@@ -127,6 +128,7 @@ static void bind(sqlite3_stmt *s, const struct journal_audit_find *find)
     db_bind_text(s, 9, find->ident);
     sqlite3_bind_int(s, 10, find->own);
     sqlite3_bind_int64(s, 11, (int64_t)find->limit);
+    db_bind_text(s, 12, find->texts[AUDIT_KEY]);
 }
 
 static void take_row(sqlite3_stmt *s, struct journal_audit_row *row)

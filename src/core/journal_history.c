@@ -114,6 +114,30 @@ static struct history *history_of(struct journal *journal, const struct action *
     return &journal->histories[action->refusal ? REFUSED_ONES : ACCEPTED_ONES];
 }
 
+/* Among its node's own. */
+static int join_node(struct journal *journal, struct action *action)
+{
+    if (action->refusal)
+        return 0;
+    struct action *earlier = map_get(journal->newest_of, action->node->uuid);
+    if (map_put(journal->newest_of, action->node->uuid, action) < 0)
+        return -1;
+    action->earlier = earlier;
+    if (earlier != NULL)
+        earlier->later = action;
+    return 0;
+}
+
+/* The oldest of the history goes, which is its node's oldest, too. */
+static void leave_node(struct journal *journal, struct action *action)
+{
+    if (action->later != NULL)
+        action->later->earlier = NULL;
+    else if (!action->refusal)
+        map_remove(journal->newest_of, action->node->uuid);
+    action->later = NULL;
+}
+
 int history_add(struct journal *journal, struct action *action)
 {
     struct history *history = history_of(journal, action);
@@ -121,6 +145,12 @@ int history_add(struct journal *journal, struct action *action)
         return -1;
     if (action->key_scope != NULL && map_put(journal->by_key, action->key_scope, action) < 0) {
         map_remove(journal->by_id, action->id);
+        return -1;
+    }
+    if (join_node(journal, action) < 0) {
+        map_remove(journal->by_id, action->id);
+        if (action->key_scope != NULL)
+            map_remove(journal->by_key, action->key_scope);
         return -1;
     }
     action_ref(action)->in_history = true;
@@ -141,6 +171,7 @@ void history_remove(struct journal *journal, struct action *action)
     *(action->newer != NULL ? &action->newer->older : &history->newest) = action->older;
     *(action->older != NULL ? &action->older->newer : &history->oldest) = action->newer;
     history->count--;
+    leave_node(journal, action);
     action->in_history = false;
     release(journal, action);
 }
@@ -185,6 +216,7 @@ void history_free(struct journal *journal)
     }
     map_free(journal->by_id);
     map_free(journal->by_key);
+    map_free(journal->newest_of);
 }
 
 /* ---- Questions ---- */
@@ -197,6 +229,11 @@ struct action *journal_find(struct journal *journal, const char *id)
 struct action *journal_find_key(struct journal *journal, const char *key_scope)
 {
     return map_get(journal->by_key, key_scope);
+}
+
+struct action *journal_newest(struct journal *journal, const char *node_uuid)
+{
+    return map_get(journal->newest_of, node_uuid);
 }
 
 static bool query_matches(const struct journal_query *query, const struct action *action)

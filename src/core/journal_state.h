@@ -32,6 +32,7 @@ struct journal {
     size_t history_max;
     unsigned history_days;
     struct map *by_id, *by_key;
+    struct map *newest_of;                     /* by the node's UUID */
     struct map *last_by_uuid, *last_by_target; /* counted */
     struct map *overrides;                     /* struct override_entry, owned */
     struct journal_post *posts;                /* read at the start, until journal_outbox() */

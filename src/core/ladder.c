@@ -34,13 +34,50 @@ static char *key_scope(const struct request *request, const struct node *node)
     return scope;
 }
 
-/* 1: *ret_action is the earlier action that this request repeats. 0: it is no repeat. */
-static int find_repeat(struct engine *engine, const struct request *request, const char *scope,
-                       struct action **ret_action, struct fault *fault)
+static bool same_text(const char *a, const char *b)
 {
-    struct action *earlier = scope == NULL ? NULL : journal_find_key(engine->journal, scope);
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* By name where the action has no id of a user: one of before a restart has none. */
+static bool is_callers(const struct action *action, const struct principal *caller)
+{
+    return same_text(action->project_id, caller->project_id) &&
+           (action->user_id != NULL ? same_text(action->user_id, caller->user_id)
+                                    : same_text(action->user, caller->user));
+}
+
+/* A client that lost its answer asks again in the same words: what it gets is that answer. Also
+ * when it was a failure, or the client's own repeats would be as many attempts. */
+static struct action *find_own(const struct engine *engine, const struct request *request,
+                               const struct node *node)
+{
+    if (request->repeat_s == 0)
+        return NULL;
+    int64_t since = clock_mono_us() - (int64_t)request->repeat_s * 1000000;
+    for (struct action *action = journal_newest(engine->journal, node->uuid); action != NULL;
+         action = action->earlier) {
+        if (action->state == ACTION_FINISHED && action->finished_mono < since)
+            return NULL;
+        if (is_callers(action, request->caller))
+            return action;
+    }
+    return NULL;
+}
+
+/* 1: *ret_action is the earlier action that this request repeats. 0: it is no repeat. */
+static int find_repeat(struct engine *engine, const struct request *request,
+                       const struct node *node, const char *scope, struct action **ret_action,
+                       struct fault *fault)
+{
+    struct action *earlier =
+        scope == NULL ? find_own(engine, request, node) : journal_find_key(engine->journal, scope);
     if (earlier == NULL)
         return 0;
+    if (scope == NULL) {
+        *ret_action = earlier;
+        return 1;
+    }
     const char *a = request->fingerprint ? request->fingerprint : "";
     const char *b = earlier->fingerprint ? earlier->fingerprint : "";
     if (strcmp(a, b) != 0) {
@@ -234,6 +271,7 @@ static int record_decision(struct engine *engine, const struct request *request,
         .ident = request->node_ident,
         .rule = allowed ? rule : climb->rung,
         .action_id = action != NULL ? action->id : earlier,
+        .key = request->idempotency_key,
         .ret_serial = action != NULL && !repeat ? &action->audit_serial : NULL,
         .allowed = allowed,
         .repeat = repeat,
@@ -316,7 +354,7 @@ int engine_submit(struct engine *engine, const struct request *request, struct a
         fault_set(fault, FAULT_MEMORY, "out of memory; nothing was sent");
         return refuse(engine, request, &climb, fault);
     }
-    int repeat = find_repeat(engine, request, scope, ret_action, fault);
+    int repeat = find_repeat(engine, request, climb.node, scope, ret_action, fault);
     if (repeat > 0) {
         free(scope);
         record_decision(engine, request, &climb, *ret_action, true, NULL);

@@ -2,6 +2,7 @@
 libnmid_a_SOURCES += \
 	src/core/action.c src/core/action.h \
 	src/core/callback.c src/core/callback.h src/core/callback_state.h \
+	src/core/callback_ironic.c \
 	src/core/callback_send.c \
 	src/core/driver.h \
 	src/core/engine.c src/core/engine.h src/core/engine_state.h \

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A server that answers GET /v1/nodes as Ironic 21.4 does, and can be told to misbehave.
+"""A server that answers GET /v1/nodes, and PATCH of a node's extra, as Ironic 21.4 does, and can
+be told to misbehave.
 
     ironic = FakeIronic()                  # serves http://127.0.0.1:PORT from now on
     self.addCleanup(ironic.stop)
@@ -10,6 +11,8 @@
     ironic.require_token(lambda token: token == "x")            # the same for X-Auth-Token
     ironic.requests                        # what came: Request(path, headers, status)
     ironic.count("/v1/nodes/")             # how many of whose path holds this
+    ironic.patches                         # what was done: Patch(uuid, path, value)
+    ironic.nodes[uuid]["extra"]
     ironic.fault("status=500"); ironic.clear()
     ironic.down(); ironic.up()             # nobody listens; again, on the same port
 
@@ -23,6 +26,7 @@ A fault applies to all requests whose path holds its second argument, until clea
   huge        200 and 16 MiB
   endless     (lists) every page is the same, and has a next one
   redirect    302 to somewhere else
+  lost        (PATCH) does what is asked, and closes the connection without an answer
   old         406, as a release that is too old for the version asked for
 """
 import base64
@@ -36,6 +40,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
 Request = collections.namedtuple("Request", "path headers status")
+Patch = collections.namedtuple("Patch", "uuid path value")
 FIELDS = {"provision_state": "active", "instance_uuid": None, "owner": None, "lessee": None,
           "reservation": None}
 VERSION = "X-OpenStack-Ironic-API-Version"
@@ -56,8 +61,14 @@ class Handler(BaseHTTPRequestHandler):
         super().finish()
 
     def do_GET(self):
+        self.serve(None)
+
+    def do_PATCH(self):
+        self.serve(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+    def serve(self, patch):
         fake = self.server.fake
-        status, body = fake.misdeed(self) or fake.answer(self)
+        status, body = fake.misdeed(self, patch) or fake.answer(self, patch)
         if status is None:
             return
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -87,7 +98,7 @@ def error(message, code="Client"):
 
 class FakeIronic:
     def __init__(self, max_limit=1000):
-        self.lock, self.nodes, self.requests = threading.Lock(), {}, []
+        self.lock, self.nodes, self.requests, self.patches = threading.Lock(), {}, [], []
         self.faults, self.max_limit, self.port = [], max_limit, 0
         self.basic = self.token = None
         self.connections = set()
@@ -121,7 +132,8 @@ class FakeIronic:
 
     def node(self, node_uuid, **fields):
         with self.lock:
-            self.nodes.setdefault(node_uuid, {"uuid": node_uuid, **FIELDS}).update(fields)
+            node = self.nodes.setdefault(node_uuid, {"uuid": node_uuid, "extra": {}, **FIELDS})
+            node.update(fields)
 
     def remove(self, node_uuid):
         with self.lock:
@@ -145,14 +157,16 @@ class FakeIronic:
     def clear(self):
         self.faults = []
 
-    def misdeed(self, handler):
+    def misdeed(self, handler, patch=None):
         for what, part in self.faults:
             if part not in handler.path:
                 continue
             if what.startswith("status="):
                 status = int(what.removeprefix("status="))
                 return status, error("It went wrong.", "Server" if status >= 500 else "Client")
-            if what in ("hang", "close"):
+            if what == "lost" and patch is not None:
+                self.answer(handler, patch)
+            if what in ("hang", "close", "lost"):
                 with self.lock:
                     self.requests.append(Request(handler.path, dict(handler.headers), 0))
                 while what == "hang" and not self.stopping.wait(0.05):
@@ -173,7 +187,7 @@ class FakeIronic:
                 return answers[what]
         return None
 
-    def answer(self, handler):
+    def answer(self, handler, patch=None):
         headers = handler.headers
         if self.basic and headers["Authorization"] != self.basic:
             why = ("Incorrect username or password" if headers["Authorization"] else
@@ -192,7 +206,21 @@ class FakeIronic:
             node = self.nodes.get(unquote(url.path.removeprefix("/v1/nodes/")))
             if node is None:
                 return 404, error(f"Node {url.path.rsplit('/', 1)[1]} could not be found.")
+            if patch is not None:
+                return self.patched(node, patch)
             return 200, self.shown(node, arguments)
+
+    def patched(self, node, patch):
+        if node["reservation"]:
+            return 409, error(f"Node {node['uuid']} is locked by host {node['reservation']}, "
+                              "please retry after the current operation is completed.")
+        for operation in patch:
+            assert set(operation) == {"op", "path", "value"} and operation["op"] == "add", patch
+            member, key = operation["path"].removeprefix("/").split("/")
+            assert member == "extra", patch
+            node["extra"][key] = operation["value"]
+            self.patches.append(Patch(node["uuid"], operation["path"], operation["value"]))
+        return 200, dict(node)
 
     def shown(self, node, arguments):
         links = [{"href": f"{self.url}{version}/nodes/{node['uuid']}", "rel": relation}

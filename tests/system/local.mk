@@ -15,6 +15,8 @@ TESTS += tests/system/test_nmictl_auth.py
 EXTRA_DIST += tests/system/test_nmictl_auth.py
 
 # HTTP and the contracts.
+TESTS += tests/system/test_contract_ironic.py
+EXTRA_DIST += tests/system/test_contract_ironic.py
 TESTS += tests/system/test_http_guards.py tests/system/test_contract_nova.py \
 	tests/system/test_contract_agent.py
 EXTRA_DIST += tests/system/test_http_guards.py tests/system/test_contract_nova.py \
@@ -64,6 +66,14 @@ EXTRA_DIST += tests/system/test_policy_table.py tests/system/policy_table.py \
 TESTS += tests/system/test_state_source.py
 EXTRA_DIST += tests/system/test_state_source.py tests/system/fake_ironic.py
 
+# And as what is told of each node's last action.
+TESTS += tests/system/test_callback_ironic.py
+EXTRA_DIST += tests/system/test_callback_ironic.py
+
 # The audit, and the same in the system's journal.
 TESTS += tests/system/test_audit.py tests/system/test_audit_journal.py
 EXTRA_DIST += tests/system/test_audit.py tests/system/test_audit_journal.py
+
+# Nova's read side.
+TESTS += tests/system/test_nova_servers.py
+EXTRA_DIST += tests/system/test_nova_servers.py

@@ -62,6 +62,8 @@ class Call:
     @property
     def action(self):
         """What it injects, or None."""
+        if self.path.endswith("/inject_nmi"):
+            return "inject_nmi"
         for name in ("inject_nmi", "trigger_crash_dump"):
             if self.body is not None and (self.body.get("action") == name or name in self.body):
                 return name
@@ -73,6 +75,8 @@ class Call:
 
     @property
     def contract(self):
+        if self.path.startswith("/v1/"):
+            return "ironic"
         return "nova" if self.path.startswith("/v2.1") else "agent"
 
 

@@ -99,6 +99,25 @@ class Audit(lab.TestCase):
         self.check_search(action["id"], first["at"])
         self.check_log(action["id"])
 
+    def test_by_key(self):
+        """What was asked under an Idempotency-Key is found by it: the action, its repeat, and a
+        refusal."""
+        self.lab_of()
+        for status in (202, 202, 422):
+            self.assertEqual(self.ask("alice", "POST", "/agent/v1/nodes/n1/actions", {
+                "action": "inject_nmi" if status == 202 else "trigger_crash_dump"},
+                {"Idempotency-Key": "req-of-ironic"})[0], status)
+        self.inject("alice")
+        found = lab.wait_for(lambda: len(self.records("&key=req-of-ironic")) == 3
+                             and self.records("&key=req-of-ironic"), what="the records")
+        self.assertEqual([(r["decision"], r["repeat"], r["rule"], r["idempotency_key"])
+                          for r in found],
+                         [("allowed", False, "inject_nmi:admin_or_owner", "req-of-ironic"),
+                          ("allowed", True, "inject_nmi:admin_or_owner", "req-of-ironic"),
+                          ("refused", False, "key", "req-of-ironic")])
+        self.assertEqual({record["action_id"] for record in found}, {found[0]["action_id"]})
+        self.assertEqual(self.records("&key=another"), [])
+
     def check_search(self, identity, at):
         def count(query):
             return len(self.records(query))

@@ -45,6 +45,8 @@ class Client:
         text = None
         if path.startswith("/v2.1"):
             headers["OpenStack-API-Version"] = "compute 2.17"
+        if path.startswith("/v1/"):
+            headers["X-OpenStack-Ironic-API-Version"] = "1.82"
         if body is not None:
             text = json.dumps(body)
             headers["Content-Type"] = "application/json"
@@ -167,7 +169,9 @@ class Table(lab.TestCase):
         elif answer[0] == 202 and case.call.contract == "agent":
             outcome = self.finished(answer[2]["id"])["outcome"]
             cell = "202" if outcome == "delivered" else f"202 but {outcome}"
-        elif answer[0] == 409:
+        elif answer[0] == 204:
+            cell = "202"
+        elif answer[0] == 409 or (answer[0] == 400 and case.call.contract == "ironic"):
             cell = f"409 {self.reason(case, answer[2])}"
         return cell, answer
 
@@ -184,20 +188,26 @@ class Table(lab.TestCase):
     def reason(case, body):
         if case.call.contract == "agent":
             return body["error"]["code"]
-        message = body["conflictingRequest"]["message"]
+        message = (body["error_message"] if case.call.contract == "ironic" else
+                   body["conflictingRequest"]["message"])
         return ("locked" if "is locked" in message else
                 "status" if "vm_state" in message else message)
 
     def listed(self, case, client, page):
-        kind = case.call.name.split(" ")[1]
+        kind = re.match(r"list (\w+)", case.call.name).group(1)
         name = self.read_name(case.column)
         while True:
             names = [item.get("node_name") or item.get("name") for item in page[kind]]
             if name in names:
                 return "listed"
-            if page.get("next") is None:
+            links = page.get("servers_links")
+            if page.get("next") is None and not links:
                 return "not listed"
-            path = f"{case.call.path}&marker={page['next']}"
+            path = f"{case.call.path}&marker={page.get('next')}"
+            if links:
+                path = re.sub(r"^http://[^/]*", "", links[0]["href"])
+            if case.call.contract == "ironic":
+                path = re.sub(r"^http://[^/]*", "", page["next"])
             _, _, page = client.ask(case.call.method, path)
 
     def check_body(self, case, answer):
@@ -210,6 +220,13 @@ class Table(lab.TestCase):
         if case.call.contract == "nova":
             self.assertEqual(list(body), [NOVA_KEYS[status]])
             self.assertEqual(body[NOVA_KEYS[status]]["code"], status)
+            return
+        if case.call.contract == "ironic" and status != 401:
+            self.assertEqual(list(body), ["error_message"])
+            self.assertEqual(json.loads(body["error_message"])["faultcode"], "Client")
+            return
+        if case.call.contract == "ironic":
+            self.assertEqual(body["error"]["code"], status)
             return
         self.assertEqual(list(body), ["error"])
         code = body["error"]["code"]

@@ -13,6 +13,8 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "contracts/agent.h"
+#include "contracts/discovery.h"
+#include "contracts/ironic_api.h"
 #include "contracts/nova.h"
 #include "core/conf_parts.h"
 #include "core/driver.h"
@@ -315,6 +317,9 @@ void rig_start(struct rig *rig)
     MUST((rig->nova = nova_new(rig->engine, &fault)) != NULL);
     MUST(http_server_mount(rig->server, &agent_contract, rig->agent, &fault) == 0);
     MUST(http_server_mount(rig->server, &nova_contract, rig->nova, &fault) == 0);
+    MUST((rig->ironic = ironic_api_new(rig->engine, &fault)) != NULL);
+    MUST(http_server_mount(rig->server, &ironic_contract, rig->ironic, &fault) == 0);
+    MUST(http_server_mount(rig->server, &discovery_contract, NULL, &fault) == 0);
     if (rig->extra != NULL)
         MUST(http_server_mount(rig->server, rig->extra, rig->extra_self, &fault) == 0);
     char local[] = "127.0.0.1";
@@ -360,6 +365,7 @@ void rig_stop(struct rig *rig)
     pthread_join(thread->id, NULL);
     http_server_free(rig->server);
     auth_free(rig->auth);
+    ironic_api_free(rig->ironic);
     pool_free(rig->passwords);
     rig->passwords = NULL;
     nova_free(rig->nova);

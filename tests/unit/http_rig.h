@@ -28,6 +28,7 @@ struct rig {
     struct http_server *server;
     struct agent *agent;
     struct nova *nova;
+    struct ironic_api *ironic;
     struct auth *auth;
     struct pool *passwords; /* of every auth */
     const struct http_contract *extra; /* mounted too when set before rig_start() */

@@ -70,6 +70,11 @@ tests_unit_test_http_server_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS) -lpthread
 tests_unit_test_nova_SOURCES = tests/unit/test_nova.c $(HTTP_RIG)
 tests_unit_test_nova_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_nova_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS) -lpthread
+check_PROGRAMS += tests/unit/test_contract_ironic
+TESTS += tests/unit/test_contract_ironic
+tests_unit_test_contract_ironic_SOURCES = tests/unit/test_contract_ironic.c $(HTTP_RIG)
+tests_unit_test_contract_ironic_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_contract_ironic_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS) -lpthread
 
 # Who may, over HTTP: with a way of authentication of the tests' own.
 check_PROGRAMS += tests/unit/test_http_auth tests/unit/test_who tests/unit/test_policy \
@@ -80,6 +85,11 @@ FAKE_AUTH = $(HTTP_RIG) tests/unit/fake_auth.c tests/unit/fake_auth.h
 tests_unit_test_http_auth_SOURCES = tests/unit/test_http_auth.c $(FAKE_AUTH)
 tests_unit_test_http_auth_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_http_auth_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS) -lpthread
+check_PROGRAMS += tests/unit/test_nova_servers
+TESTS += tests/unit/test_nova_servers
+tests_unit_test_nova_servers_SOURCES = tests/unit/test_nova_servers.c $(FAKE_AUTH)
+tests_unit_test_nova_servers_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_nova_servers_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS) -lpthread
 tests_unit_test_who_SOURCES = tests/unit/test_who.c $(FAKE_AUTH)
 tests_unit_test_who_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_who_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS) -lpthread
@@ -119,6 +129,12 @@ tests_unit_test_ladder_SOURCES = tests/unit/test_ladder.c tests/unit/engine_rig.
 	tests/unit/engine_rig.h
 tests_unit_test_ladder_CPPFLAGS = $(UNIT_FLAGS)
 tests_unit_test_ladder_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/test_repeat
+TESTS += tests/unit/test_repeat
+tests_unit_test_repeat_SOURCES = tests/unit/test_repeat.c tests/unit/engine_rig.c $(STATE_DIR) \
+	tests/unit/engine_rig.h
+tests_unit_test_repeat_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_repeat_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_engine_SOURCES = tests/unit/test_engine.c tests/unit/engine_rig.c $(STATE_DIR) \
 	tests/unit/engine_rig.h
 tests_unit_test_engine_CPPFLAGS = $(UNIT_FLAGS)
@@ -319,3 +335,10 @@ tests_unit_test_conf_keystone_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_keystone_SOURCES = tests/unit/test_keystone.c $(FAKE_CLIENT)
 tests_unit_test_keystone_CPPFLAGS = $(UNIT_FLAGS)
 tests_unit_test_keystone_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+
+# The way back to Ironic, with the same.
+check_PROGRAMS += tests/unit/test_callback_ironic
+TESTS += tests/unit/test_callback_ironic
+tests_unit_test_callback_ironic_SOURCES = tests/unit/test_callback_ironic.c $(FAKE_CLIENT)
+tests_unit_test_callback_ironic_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_callback_ironic_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)

@@ -186,13 +186,45 @@ static void test_warnings(void **state)
     LAB_WARNINGS(lab, "nmid.conf:2: callback.headers: without a url they go nowhere", NO_NODES);
 }
 
+static void test_ironic(void **state)
+{
+    struct lab *lab = *state;
+    assert_int_equal(lab_parse(lab, "ironic = { url = \"http://127.0.0.1:6385/v1/\"; };\n"
+                                    "callback = { ironic = true; };"),
+                     0);
+    LAB_WARNINGS(lab, NO_NODES); /* not that Ironic is asked for nothing */
+    assert_ptr_equal(lab->conf->callback.ironic, &lab->conf->ironic);
+    assert_string_equal(lab->conf->callback.ironic->url, "http://127.0.0.1:6385");
+    assert_int_equal(lab_parse(lab, "callback = { ironic = true; };\n"
+                                    "state_source = \"ironic\";\n"
+                                    "ironic = { url = \"http://127.0.0.1:6385\"; };"),
+                     0);
+    LAB_WARNINGS(lab, NO_NODES);
+    assert_non_null(lab->conf->callback.ironic);
+    assert_int_equal(lab_parse(lab, "ironic = { url = \"http://127.0.0.1:6385\"; };\n"
+                                    "callback = { ironic = false; };"),
+                     0);
+    LAB_WARNINGS(lab,
+                 "nmid.conf:1: ironic: state_source is \"configuration\": Ironic is not asked for "
+                 "anything",
+                 NO_NODES);
+    assert_null(lab->conf->callback.ironic);
+    assert_int_equal(lab_parse(lab, "callback = {\n ironic = true; };"), -1);
+    LAB_ERRORS(lab, "nmid.conf:2: callback.ironic: needs a group ironic = { url = \"...\"; }");
+    assert_int_equal(lab_parse(lab, "callback = {\n ironic = \"yes\"; };"), -1);
+    LAB_ERRORS(lab, "nmid.conf:2: callback.ironic: expected true or false");
+    assert_int_equal(lab_parse(lab, "callback = { ironic = true; };\nironic = { };"), -1);
+    LAB_ERRORS(lab, "nmid.conf:2: ironic.url: missing: where is Ironic?");
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, lab_setup, lab_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_defaults), CASE(test_every_key), CASE(test_wrong_types), CASE(test_urls),
-        CASE(test_headers),  CASE(test_secrets),   CASE(test_ca_file),     CASE(test_warnings),
+        CASE(test_defaults), CASE(test_every_key), CASE(test_wrong_types),
+        CASE(test_urls),     CASE(test_headers),   CASE(test_secrets),
+        CASE(test_ca_file),  CASE(test_warnings),  CASE(test_ironic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -167,6 +167,13 @@ struct action *journal_find(struct journal *journal, const char *id)
     return NULL;
 }
 
+struct action *journal_newest(struct journal *journal, const char *node_uuid)
+{
+    (void)journal;
+    (void)node_uuid;
+    return NULL;
+}
+
 struct action *journal_find_key(struct journal *journal, const char *key_scope)
 {
     (void)journal;

@@ -103,7 +103,7 @@ static void test_before_the_route(void **state)
 {
     (void)state;
     expect(rig_ask(&rig, "GET", "/agent/v1/no-such-thing", "", ""), 401, NULL);
-    expect(rig_ask(&rig, "GET", "/", "", ""), 401, NULL);
+    expect(rig_ask(&rig, "GET", "/no-such-thing", "", ""), 401, NULL);
     expect(rig_ask(&rig, "DELETE", "/agent/v1/nodes", "", ""), 401, NULL);
     expect(rig_ask(&rig, "POST", "/healthz", "", ""), 401, NULL);
     expect(rig_ask(&rig, "GET", "/agent/v1/no-such-thing", MEMBER, ""), 404, NULL);
@@ -126,6 +126,8 @@ static void test_open_routes(void **state)
     (void)state;
     expect(rig_ask(&rig, "GET", "/healthz", "", ""), 200, NULL);
     expect(rig_ask(&rig, "HEAD", "/readyz", "", ""), 200, NULL);
+    expect(rig_ask(&rig, "GET", "/", "", ""), 200, NULL);
+    expect(rig_ask(&rig, "GET", "/v2.1", "", ""), 200, NULL);
     expect(rig_ask(&rig, "GET", "/readyz", AS("down"), ""), 200, NULL);
     assert_int_equal(fake_auth.checks, 0);
 }

@@ -245,7 +245,7 @@ static void test_odd_paths(void **state)
 {
     static const char *const paths[] = {
         "//healthz",   "/../healthz",    "/healthz/", "/healthz/..", "/%68ealthz", "/healthz%00",
-        "/healthz%2f", "/late/%61nswer", "/HEALTHZ",  "/healthz;x",  "/"};
+        "/healthz%2f", "/late/%61nswer", "/HEALTHZ",  "/healthz;x",  "/x"};
     (void)state;
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         struct reply reply = rig_ask(&rig, "GET", paths[i], "", "");

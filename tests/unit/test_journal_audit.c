@@ -193,6 +193,7 @@ static void test_find(void **state)
     row.texts[AUDIT_NODE_UUID] = "u1";
     row.texts[AUDIT_NODE_NAME] = "rack-1";
     row.texts[AUDIT_ACTION_ID] = "req-1";
+    row.texts[AUDIT_KEY] = "key-1";
     row.at = 1000;
     add(bench, &row);
     row = row_of("bob", "refused");
@@ -220,6 +221,8 @@ static void test_find(void **state)
     assert_int_equal(find_text(bench, AUDIT_PROJECT_ID, "demo"), 2);
     assert_int_equal(find_text(bench, AUDIT_DECISION, "refused"), 2);
     assert_int_equal(find_text(bench, AUDIT_ACTION_ID, "req-1"), 1);
+    assert_int_equal(find_text(bench, AUDIT_KEY, "key-1"), 1);
+    assert_int_equal(find_text(bench, AUDIT_KEY, "key-2"), 0);
     assert_int_equal(find_node(bench, "u1", "rack-1"), 2);
     assert_int_equal(find_node(bench, NULL, "u1"), 2);
     assert_int_equal(find_node(bench, NULL, "rack-1"), 2);

@@ -152,7 +152,7 @@ static void test_version_1(void **state)
         assert_int_equal(journal_post_add(journal, &post, &serial), 0);
         journal_free(journal); /* writes what is left */
         assert_int_equal(number(bench, "SELECT count(*) FROM outbox"), times + 1);
-        assert_int_equal(number(bench, "PRAGMA user_version"), 3);
+        assert_int_equal(number(bench, "PRAGMA user_version"), 4);
     }
 }
 
@@ -160,11 +160,11 @@ static void test_newer(void **state)
 {
     struct bench *bench = *state;
     journal_free(start(bench));
-    assert_true(number(bench, "PRAGMA user_version") == 3);
-    sql(bench, "PRAGMA user_version = 4; CREATE TABLE future (a)");
-    refuse(bench, bench->dir, "nmid.db", "was made by a newer nmid (version 4, this one knows 3)");
-    assert_int_equal(number(bench, "PRAGMA user_version"), 4);
-    sql(bench, "PRAGMA user_version = 3; DROP TABLE future");
+    assert_true(number(bench, "PRAGMA user_version") == 4);
+    sql(bench, "PRAGMA user_version = 5; CREATE TABLE future (a)");
+    refuse(bench, bench->dir, "nmid.db", "was made by a newer nmid (version 5, this one knows 4)");
+    assert_int_equal(number(bench, "PRAGMA user_version"), 5);
+    sql(bench, "PRAGMA user_version = 4; DROP TABLE future");
     journal_free(start(bench));
 }
 
@@ -293,7 +293,7 @@ static void test_second(void **state)
     struct journal *first = start(bench);
     snprintf(words, sizeof words, "another nmid (process %ld) uses it", (long)getpid());
     refuse(bench, bench->dir, "", words);
-    assert_true(number(bench, "PRAGMA user_version") == 3); /* to look is allowed */
+    assert_true(number(bench, "PRAGMA user_version") == 4); /* to look is allowed */
     journal_free(first);
     journal_free(start(bench));
 }
