@@ -8,7 +8,7 @@ from service import Port, Service, lab, make_wal, run, write_conf
 class Ironic(Service):
     """An Ironic in one process: API and conductor, with fake and ipmi hardware."""
 
-    def __init__(self, cloud, auth, name):
+    def __init__(self, cloud, auth, name, more=None, env=None):
         directory, self.port, self.auth = cloud.directory, Port(), auth
         self.url, self.cloud = self.port.url, cloud
         self.database = directory / f"{name}.db"
@@ -51,10 +51,12 @@ class Ironic(Service):
                 "www_authenticate_uri": cloud.keystone.url, "username": "ironic",
                 "password": cloud.password("ironic"), "project_name": "service",
                 "user_domain_name": "Default", "project_domain_name": "Default"}
+        for section, keys in (more or {}).items():  # of ironic.conf
+            sections.setdefault(section, {}).update(keys)
         write_conf(self.conf, sections)
         (state / "http").mkdir(parents=True)
         super().__init__(name, directory, ["/usr/bin/ironic", "--config-file", self.conf],
-                         lambda: self.port.answers("/v1"))
+                         lambda: self.port.answers("/v1"), env=env)
 
     def create_database(self):
         run(["/usr/bin/ironic-dbsync", "--config-file", self.conf, "create_schema"],

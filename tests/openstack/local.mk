@@ -2,10 +2,19 @@
 # Against a real Keystone and a real Ironic: make check-openstack, which needs more packages than make
 # check does (tests/openstack/README.md; ./bootstrap check-openstack installs them). OPENSTACK_TESTS="..."
 # runs some of them. Debian's OpenStack runs under Debian's python3, whichever configure found.
-OPENSTACK_TESTS = tests/openstack/test_keystone.py tests/openstack/test_keystone_tokens.py \
+OPENSTACK_TESTS = tests/openstack/test_clients_nova.py \
+	tests/openstack/test_clients_baremetal.py tests/openstack/test_nova_driver.py \
+	tests/openstack/test_keystone.py tests/openstack/test_keystone_tokens.py \
 	tests/openstack/test_keystone_down.py tests/openstack/test_keystone_nmictl.py \
-	tests/openstack/test_ironic_state.py
-EXTRA_DIST += tests/openstack/test_ironic_state.py \
+	tests/openstack/test_ironic_state.py tests/openstack/test_ironic_callback.py \
+	tests/openstack/test_conductor.py tests/openstack/test_ironic_nmid.py
+EXTRA_DIST += tests/openstack/test_conductor.py tests/openstack/test_ironic_nmid.py \
+	tests/openstack/conductor.py tests/openstack/beside.py
+EXTRA_DIST += tests/openstack/test_ironic_callback.py
+EXTRA_DIST += tests/openstack/test_clients_nova.py \
+	tests/openstack/test_clients_baremetal.py tests/openstack/test_nova_driver.py \
+	tests/openstack/baremetal_case.py tests/openstack/cutter.py tests/openstack/nova_driver.py \
+	tests/openstack/test_ironic_state.py \
 	tests/openstack/test_keystone.py tests/openstack/test_keystone_tokens.py \
 	tests/openstack/test_keystone_down.py tests/openstack/test_keystone_nmictl.py \
 	tests/openstack/cloud.py tests/openstack/service.py tests/openstack/ironic_service.py \
@@ -20,8 +29,10 @@ check-openstack: nmid nmictl tests/sim/bmcsim
 	echo "each row is in tests/openstack/rows.log"; exit $$rc
 CLEANFILES += tests/openstack/*.log tests/openstack/*.trs
 
-# Speed is measured here and asserted nowhere.
+# Speed is measured here and asserted nowhere; and the hardware types ipmi and nmid are compared.
 bench-openstack: nmid tests/sim/bmcsim
-	top_srcdir='$(abs_top_srcdir)' top_builddir='$(abs_top_builddir)' PYTHONDONTWRITEBYTECODE=1 \
-		/usr/bin/python3 $(srcdir)/tests/openstack/measure.py
+	for program in measure beside; do \
+		top_srcdir='$(abs_top_srcdir)' top_builddir='$(abs_top_builddir)' \
+			PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 \
+			$(srcdir)/tests/openstack/$$program.py || exit 1; done
 .PHONY: check-openstack bench-openstack
