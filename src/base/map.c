@@ -96,12 +96,16 @@ void *map_get(const struct map *map, const char *key)
 
 int map_put(struct map *map, const char *key, void *value)
 {
-    if ((map->count + 1) * 3 > map->size * 2 && grow(map) < 0)
-        return -1;
     uint64_t hash = hash_key(map, key);
     size_t i = find_slot(map, key, hash);
-    if (map->entries[i].key == NULL)
+    if (map->entries[i].key == NULL) {
+        if ((map->count + 1) * 3 > map->size * 2) {
+            if (grow(map) < 0)
+                return -1;
+            i = find_slot(map, key, hash);
+        }
         map->count++;
+    }
     map->entries[i] = (struct entry){key, value, hash};
     return 0;
 }

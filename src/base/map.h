@@ -15,8 +15,8 @@ void map_free(struct map *map);
 /* The value of key, or NULL. */
 void *map_get(const struct map *map, const char *key);
 
-/* Sets key to value (not NULL), replacing key and value of an entry that is there.
- * -1 when memory is out (nothing changed). */
+/* Sets key to value (not NULL), replacing key and value of an entry that is there; that needs no
+ * memory. -1 when memory is out (nothing changed). */
 int map_put(struct map *map, const char *key, void *value);
 
 /* Removes key; returns its value or NULL. */

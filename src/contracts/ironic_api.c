@@ -178,12 +178,12 @@ static void on_inject_nmi(void *self, struct http_exchange *exchange)
 
 static void on_version(void *self, struct http_exchange *exchange)
 {
-    char url[IRONIC_URL_MAX], link[IRONIC_URL_MAX + 16], nodes[IRONIC_URL_MAX + 16];
+    char url[HTTP_BASE_MAX], link[HTTP_BASE_MAX + 16], nodes[HTTP_BASE_MAX + 16];
     unsigned minor;
     (void)self;
     if (!ironic_take_version(exchange, &minor) || !ironic_no_arguments(exchange, NULL))
         return;
-    ironic_base_url(exchange, url);
+    http_base_url(exchange, url);
     snprintf(link, sizeof link, "%s/v1/", url);
     snprintf(nodes, sizeof nodes, "%s/v1/nodes/", url);
     http_answer(exchange, 200,

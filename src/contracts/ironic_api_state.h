@@ -11,7 +11,6 @@ struct ironic_api {
     struct engine *engine;
 };
 
-#define IRONIC_URL_MAX 512
 
 /* Errors. status 0: the fault's own in this contract. */
 void ironic_error(void *self, struct http_exchange *exchange, unsigned status,
@@ -37,9 +36,6 @@ const char *ironic_take_ident(struct http_exchange *exchange);
 /* False, and a 400 is answered, when there are query arguments, or keys in body (NULL: none). */
 bool ironic_no_arguments(struct http_exchange *exchange, const json_t *body);
 
-/* "http://HOST" as the client called this service, without a path; "" when that is not known. */
-const char *ironic_base_url(const struct http_exchange *exchange, char url[IRONIC_URL_MAX]);
-
 /* ---- ironic_nodes.c ---- */
 
 /* The fields that a node can have, in the order in which they are shown. */
@@ -63,7 +59,7 @@ const char *ironic_field_text(int field, const struct node *node, const struct n
 const char *ironic_provision_state(const struct node_state *state);
 bool ironic_is_provision_state(const char *name);
 
-/* A node as it is shown; a new reference. base: ironic_base_url(). */
+/* A node as it is shown; a new reference. base: http_base_url(). */
 json_t *ironic_node_json(const struct node *node, const struct node_state *state,
                          ironic_fields fields, unsigned minor, const char *base);
 

@@ -185,17 +185,3 @@ bool ironic_no_arguments(struct http_exchange *exchange, const json_t *body)
         ironic_malformed(exchange, "Unexpected arguments: %s", names);
     return count == 0;
 }
-
-/* A proxy that terminates TLS says so, as Ironic's own middleware takes it: a link back to plain
- * HTTP would send the next page's token in the clear. It goes to nobody but who sent the header. */
-const char *ironic_base_url(const struct http_exchange *exchange, char url[IRONIC_URL_MAX])
-{
-    const char *host = http_header(exchange, "Host");
-    const char *proto = http_header(exchange, "X-Forwarded-Proto");
-    bool secure = proto != NULL && strcmp(proto, "https") == 0;
-    if (host == NULL || host[0] == '\0' || strlen(host) > 300)
-        url[0] = '\0';
-    else
-        snprintf(url, IRONIC_URL_MAX, "%s://%s", secure ? "https" : "http", host);
-    return url;
-}

@@ -385,11 +385,11 @@ static json_t *next_link(const struct query *query, const char *base, const char
 static void answer_rows(const struct ironic_api *api, const struct query *query,
                         const struct row *rows, size_t count)
 {
-    char base[IRONIC_URL_MAX];
+    char base[HTTP_BASE_MAX];
     struct node_state state;
     json_t *nodes = json_array();
     size_t shown = count < query->limit ? count : query->limit;
-    ironic_base_url(query->exchange, base);
+    http_base_url(query->exchange, base);
     for (size_t i = 0; i < shown; i++) {
         if (engine_node_state(api->engine, rows[i].node, &state, NULL) == 0)
             json_array_append_new(

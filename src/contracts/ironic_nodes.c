@@ -320,7 +320,7 @@ static bool take_only_fields(struct http_exchange *exchange, unsigned minor,
 
 void ironic_on_node(void *self, struct http_exchange *exchange)
 {
-    char base[IRONIC_URL_MAX];
+    char base[HTTP_BASE_MAX];
     unsigned minor;
     ironic_fields shown;
     struct node_state state;
@@ -329,7 +329,7 @@ void ironic_on_node(void *self, struct http_exchange *exchange)
     const struct node *node = take_node(self, exchange, minor, "get", ironic_on_node, &state);
     if (node != NULL)
         http_answer(exchange, 200,
-                    ironic_node_json(node, &state, shown, minor, ironic_base_url(exchange, base)));
+                    ironic_node_json(node, &state, shown, minor, http_base_url(exchange, base)));
 }
 
 /* Of Ironic's interfaces, nmid has management; and of that, inject_nmi. */

@@ -110,29 +110,17 @@ static void put_escaped(FILE *out, const char *text)
     }
 }
 
-/* What the client called nmid by. A proxy that ends TLS says so: else the next page's token would
- * go over plain HTTP. All of it goes to nobody but who sent it. */
-static void put_base(FILE *out, const struct http_exchange *exchange)
-{
-    const char *host = http_header(exchange, "Host");
-    const char *proto = http_header(exchange, "X-Forwarded-Proto");
-    if (host != NULL && host[0] != '\0')
-        fprintf(out, "%s://%s", proto != NULL && strcmp(proto, "https") == 0 ? "https" : "http",
-                host);
-}
-
 /* Where the next page is: the same question with another marker. A whole URL, as Nova's: what
  * openstacksdk and others make of a path alone is not the same. */
 static json_t *next_links(const struct listing *listing, const struct nova_server *last)
 {
     size_t count = 0, size = 0;
     const struct http_argument *arguments = http_arguments(listing->exchange, &count);
-    char *href = NULL;
+    char base[HTTP_BASE_MAX], *href = NULL;
     FILE *out = open_memstream(&href, &size);
     if (out == NULL)
         return NULL;
-    put_base(out, listing->exchange);
-    fprintf(out, "%s?", http_path(listing->exchange));
+    fprintf(out, "%s%s?", http_base_url(listing->exchange, base), http_path(listing->exchange));
     for (size_t i = 0; i < count; i++) {
         if (strcmp(arguments[i].name, "marker") == 0)
             continue;

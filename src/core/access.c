@@ -18,6 +18,7 @@ static int record(struct engine *engine, const struct access *access, const stru
         .ident = access->ident,
         .rule = rule,
         .allowed = fault == NULL,
+        .change = access->rule == POLICY_LOCK,
         .read = access->rule == POLICY_READ || access->rule == POLICY_METRICS,
         .code = fault != NULL ? fault->code : FAULT_NONE,
         .message = fault != NULL ? fault->message : access->detail,

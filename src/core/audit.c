@@ -247,8 +247,7 @@ static void row_of(const struct audit_record *record, struct journal_audit_row *
 static bool is_deed(const struct audit_record *record)
 {
     return record->allowed && !record->repeat &&
-           (record->action_id != NULL ||
-            (record->rule != NULL && strncmp(record->rule, "lock:", 5) == 0));
+           (record->action_id != NULL || record->change);
 }
 
 int audit_record(struct audit *audit, const struct audit_record *record)

@@ -29,6 +29,7 @@ struct audit_record {
     const char *key;                /* the caller's Idempotency-Key; or NULL */
     uint64_t *ret_serial;           /* where the action keeps its record's number; or NULL */
     bool allowed, repeat, force;
+    bool change;          /* of a node's lock or status */
     bool read;            /* it changes nothing: may go without a record, when too many wait */
     enum fault_code code; /* why it was refused */
     const char *message;  /* the same in words; or NULL */

@@ -14,7 +14,6 @@
 #include "core/policy.h"
 
 #define USERS_MAX      10000
-#define PROJECT_ID_MAX 255
 #define COST_MIN       10 /* of bcrypt; what is below draws a warning */
 #define ID_MAX         4294967294u /* the last one means nobody */
 #define CACHE_S        60
@@ -121,25 +120,7 @@ static void read_basic(struct conf_block *block, struct conf_user *user)
         user->name = copy(block, "name", name);
 }
 
-static void read_project(struct conf_block *block, struct conf_user *user)
-{
-    const char *value;
-    if (block_string(block, "project_id", &value) <= 0)
-        return;
-    if (!conf_word(value, PROJECT_ID_MAX))
-        block_complain(block, "project_id",
-                       "expected 1 to %d printable ASCII characters without blank", PROJECT_ID_MAX);
-    else
-        user->project_id = copy(block, "project_id", value);
-}
-
 /* ---- What a user's roles are good for ---- */
-
-static void append(char *text, size_t size, const char *name)
-{
-    size_t len = strlen(text);
-    snprintf(text + len, size - len, "%s%s", len > 0 ? ", " : "", name);
-}
 
 static bool is_known(const struct conf_policy *policy, const char *role)
 {
@@ -155,13 +136,13 @@ static void warn_of_roles(struct conf_block *block, const struct conf_user *user
     char unknown[300] = "", known[300] = "";
     for (size_t i = 0; i < user->roles.count; i++) {
         if (!is_known(policy, user->roles.names[i]))
-            append(unknown, sizeof unknown, user->roles.names[i]);
+            conf_list_add(unknown, sizeof unknown, user->roles.names[i]);
     }
     if (unknown[0] == '\0')
         return;
     for (unsigned role = ROLES; role-- > 0;) {
         for (size_t i = 0; i < policy->roles[role].count; i++)
-            append(known, sizeof known, policy->roles[role].names[i]);
+            conf_list_add(known, sizeof known, policy->roles[role].names[i]);
     }
     block_warn(block, "roles", "%s%spolicy knows no role %s; it knows %s",
                useless ? user->name : "", useless ? " may nothing: " : "", unknown, known);
@@ -189,7 +170,7 @@ static void read_user(struct conf_block *block, struct conf_auth *auth, struct c
         read_local(block, user);
     else
         read_basic(block, user);
-    read_project(block, user);
+    block_project_id(block, &user->project_id);
     block_boolean(block, "system", &user->system);
     if (user->system && block_take(block, "project_id") != NULL)
         block_complain(block, "project_id", "stands beside system: expected one of them");

@@ -11,7 +11,6 @@
 #include "core/info.h"
 #include "core/info_parts.h"
 
-#define PROJECT_ID_MAX 255
 #define DRIVER_DEFAULT "ipmi"
 
 static void read_uuid(struct conf_block *block, const char *key, char uuid[UUID_TEXT])
@@ -49,25 +48,6 @@ static void read_name(struct conf_block *block, struct node *node)
         node->name = copy(block, "name", value);
 }
 
-static void read_project(struct conf_block *block, struct node *node)
-{
-    const char *value;
-    if (block_string(block, "project_id", &value) <= 0)
-        return;
-    if (!conf_word(value, PROJECT_ID_MAX))
-        block_complain(block, "project_id",
-                       "expected 1 to %d printable ASCII characters without blank", PROJECT_ID_MAX);
-    else
-        node->project_id = copy(block, "project_id", value);
-}
-
-/* Adds ", NAME" to a list that goes into a message; what no longer fits is left out. */
-static void list_add(char *list, size_t size, const char *name)
-{
-    size_t len = strlen(list);
-    snprintf(list + len, size - len, "%s%s", len == 0 ? "" : ", ", name);
-}
-
 static void read_status(struct conf_block *block, struct node *node)
 {
     const char *value;
@@ -80,7 +60,7 @@ static void read_status(struct conf_block *block, struct node *node)
         return;
     }
     for (int i = 0; i < NODE_STATUSES; i++)
-        list_add(names, sizeof names, node_status_name((enum node_status)i));
+        conf_list_add(names, sizeof names, node_status_name((enum node_status)i));
     block_complain(block, "status", "expected one of %s", names);
 }
 
@@ -96,7 +76,7 @@ static void read_driver(struct conf_block *block, struct node *node)
             node->driver = *driver;
             return;
         }
-        list_add(names, sizeof names, (*driver)->name);
+        conf_list_add(names, sizeof names, (*driver)->name);
     }
     block_complain(block, "driver", "unknown driver: expected one of %s", names);
 }
@@ -203,7 +183,7 @@ static void read_node(struct conf_block *block)
         block_complain(block, "uuid", "missing: every node needs one");
     read_name(block, node);
     read_uuid(block, "instance_uuid", node->instance_uuid);
-    read_project(block, node);
+    block_project_id(block, &node->project_id);
     read_status(block, node);
     conf_warn_overruled(block);
     block_boolean(block, "locked", &node->locked);

@@ -64,6 +64,10 @@ void block_word(struct conf_block *block, const char *key, const char *const *wo
 /* A list of names, which replaces what is there. */
 int block_names(struct conf_block *block, const char *key, struct conf_names *ret_names);
 void conf_names_clear(struct conf_names *names);
+/* "project_id", into a copy that is NULL so far. */
+void block_project_id(struct conf_block *block, char **ret_project_id);
+/* Adds ", NAME" to a list that goes into a message; what no longer fits is left out. */
+void conf_list_add(char *list, size_t size, const char *name);
 
 /* conf_text.c: parses one file's text; hands its root block to read, then wipes the tree. */
 typedef void conf_read_fn(struct conf_block *root);

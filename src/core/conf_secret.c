@@ -10,6 +10,7 @@
 #include "core/info_parts.h"
 
 #define NAMES_MAX 64
+#define PROJECT_ID_MAX 255
 #define NAME_MAX_LEN 255
 
 /* Hands the key to info, when it is there. */
@@ -109,4 +110,22 @@ int block_names(struct conf_block *block, const char *key, struct conf_names *re
     conf_names_clear(ret_names);
     *ret_names = names;
     return 1;
+}
+
+void block_project_id(struct conf_block *block, char **ret_project_id)
+{
+    const char *value;
+    if (block_string(block, "project_id", &value) <= 0)
+        return;
+    if (!conf_word(value, PROJECT_ID_MAX))
+        block_complain(block, "project_id",
+                       "expected 1 to %d printable ASCII characters without blank", PROJECT_ID_MAX);
+    else if ((*ret_project_id = strdup(value)) == NULL)
+        block_complain(block, "project_id", "out of memory");
+}
+
+void conf_list_add(char *list, size_t size, const char *name)
+{
+    size_t len = strlen(list);
+    snprintf(list + len, size - len, "%s%s", len > 0 ? ", " : "", name);
 }

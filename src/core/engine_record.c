@@ -79,6 +79,14 @@ static void on_tell(void *arg)
 
 /* ---- An end ---- */
 
+/* *sent* was on disk, and then the datagram did not leave after all: the driver says so by its code.
+ * sent_at is of a datagram that left, the earlier one if there was. */
+static bool never_left(const struct action *action)
+{
+    return action->outcome == OUTCOME_FAILED && action->sends <= 1 &&
+           (action->code == FAULT_DEADLINE || action->code == FAULT_SYSTEM);
+}
+
 /* The true outcome goes into the action first; then the journal hears of it. */
 void engine_finish(struct action *action, enum action_outcome outcome, enum fault_code code,
                    const char *message)
@@ -88,6 +96,8 @@ void engine_finish(struct action *action, enum action_outcome outcome, enum faul
     action->state = ACTION_FINISHED;
     action->outcome = outcome;
     action->code = code;
+    if (never_left(action))
+        action->sent_at = 0;
     free(action->message); /* a row that was edited by hand may have had one */
     action->message = strdup(message);
     action->finished_at = clock_wall_us();

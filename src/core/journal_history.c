@@ -128,14 +128,22 @@ static int join_node(struct journal *journal, struct action *action)
     return 0;
 }
 
-/* The oldest of the history goes, which is its node's oldest, too. */
+/* As a rule the oldest of the history goes, which is its node's oldest too; the newest, when it could
+ * not be accepted. */
 static void leave_node(struct journal *journal, struct action *action)
 {
-    if (action->later != NULL)
-        action->later->earlier = NULL;
-    else if (!action->refusal)
+    struct action *earlier = action->earlier, *later = action->later;
+    if (action->refusal)
+        return;
+    if (earlier != NULL)
+        earlier->later = later;
+    if (later != NULL)
+        later->earlier = earlier;
+    else if (earlier != NULL)
+        map_put(journal->newest_of, earlier->node->uuid, earlier); /* in its place: no memory */
+    else
         map_remove(journal->newest_of, action->node->uuid);
-    action->later = NULL;
+    action->earlier = action->later = NULL;
 }
 
 int history_add(struct journal *journal, struct action *action)

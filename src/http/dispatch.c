@@ -173,6 +173,18 @@ char *http_header_joined(const struct http_exchange *exchange, const char *name,
     return join.found && !join.overflow ? buffer : NULL;
 }
 
+const char *http_base_url(const struct http_exchange *exchange, char url[HTTP_BASE_MAX])
+{
+    const char *host = http_header(exchange, "Host");
+    const char *proto = http_header(exchange, "X-Forwarded-Proto");
+    bool secure = proto != NULL && strcmp(proto, "https") == 0;
+    if (host == NULL || host[0] == '\0' || strlen(host) > 300)
+        url[0] = '\0';
+    else
+        snprintf(url, HTTP_BASE_MAX, "%s://%s", secure ? "https" : "http", host);
+    return url;
+}
+
 const char *http_body(const struct http_exchange *exchange, size_t *ret_len)
 {
     *ret_len = exchange->body_len;

@@ -62,6 +62,14 @@ const char *http_body(const struct http_exchange *exchange, size_t *ret_len);
 const struct principal *http_principal(const struct http_exchange *exchange);
 enum auth_strategy http_auth_strategy(const struct http_exchange *exchange);
 const char *http_address(const struct http_exchange *exchange); /* "127.0.0.1", "::1", "unix" */
+
+/* "https://HOST": what the client called this server by, for links in answers; "" when it did not
+ * say. A proxy that ends TLS says so in X-Forwarded-Proto, as OpenStack's middleware takes it: a link
+ * back to plain HTTP would send the next page's token in the clear. It goes to nobody but who sent
+ * those headers. */
+#define HTTP_BASE_MAX 512
+const char *http_base_url(const struct http_exchange *exchange, char url[HTTP_BASE_MAX]);
+
 bool http_stopping(const struct http_exchange *exchange);       /* no new connections are taken */
 
 /* ---- The answer ---- */

@@ -198,7 +198,9 @@ class Terminal(Base):
             [NMICTL, "-u", self.fake.url, "--user", "alice", *args], env=environment(),
             stdin=self.follower, stdout=subprocess.PIPE, stderr=self.follower,
             start_new_session=session, encoding="utf-8",
-            preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if session else None)
+            # Without a session of its own, a process group of its own: the kernel stops none whose
+            # parents have all gone (make check under nohup).
+            preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if session else os.setpgrp)
         self.addCleanup(process.stdout.close)
         while b"Password of alice: " not in self.seen:
             self.seen += os.read(self.leader, 4096)

@@ -311,6 +311,21 @@ static void test_deadline_race(void **state)
     assert_int_equal(action->code, FAULT_DEADLINE);
 }
 
+/* The same a moment later: *sent* is on disk and go() has come, too late. Nothing left, so there is
+ * no time at which it did. */
+static void test_deadline_at_go(void **state)
+{
+    struct rig *rig = *state;
+    struct action *action;
+    submit_many(rig, 1, &action);
+    rig_send(rig, 0);
+    rig_until_count(rig, &rig->goes, 1);
+    rig_finish(rig, 0, OUTCOME_FAILED, FAULT_DEADLINE);
+    rig_until_durable(rig, action, ACTION_FINISHED);
+    assert_int_equal(action->sent_at, 0);
+    assert_int_equal(action->sends, 1);
+}
+
 static void finish_twice(struct rig *rig)
 {
     struct rlimit none = {0, 0};
@@ -458,6 +473,7 @@ int main(void)
         TEST(test_wait_cancelled),  TEST(test_wait_after_cancel),
         TEST(test_wait_asks_again), TEST(test_sending),
         TEST(test_sending_early),   TEST(test_deadline_race),
+        TEST(test_deadline_at_go),
         TEST(test_finish_twice),    TEST(test_json),
         TEST(test_record_refusal),  TEST(test_record_refusal_in_flight),
     };

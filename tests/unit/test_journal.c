@@ -441,11 +441,36 @@ static void test_no_memory(void **state)
     no_memory = false;
     assert_null(journal_find(bench->journal, action->id));
     assert_null(journal_find_key(bench->journal, "key"));
+    assert_null(journal_newest(bench->journal, bench->nodes[0]->uuid));
     assert_int_equal(list(bench, (struct journal_query){.limit = ALL}).count, 0);
     assert_int_equal(action->references, 1);
     action_unref(action);
     accept(bench, 0, "key");
     until_done(bench, 1);
+}
+
+/* And the node's action before it is its newest again: who repeats that one is told of it. */
+static void test_no_memory_for_a_second(void **state)
+{
+    struct bench *bench = *state;
+    const struct principal caller = {.user = "admin", .address = "127.0.0.1"};
+    const char *uuid = bench->nodes[0]->uuid;
+    struct action *first = accept(bench, 0, NULL), *second = accept(bench, 0, NULL);
+    struct action *action = action_new(bench->nodes[0], "inject_nmi", "agent", &caller);
+    assert_non_null(action);
+    until_done(bench, 2); /* the next write of the journal asks for memory */
+    action->state = ACTION_ACCEPTED;
+    no_memory = true;
+    assert_int_equal(journal_write(bench->journal, action, ACTION_ACCEPTED), -1);
+    no_memory = false;
+    action_unref(action);
+    assert_ptr_equal(journal_newest(bench->journal, uuid), second);
+    assert_ptr_equal(second->earlier, first);
+    assert_null(second->later);
+    struct action *third = accept(bench, 0, NULL);
+    assert_ptr_equal(third->earlier, second);
+    assert_ptr_equal(second->later, third);
+    until_done(bench, 3);
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
@@ -458,6 +483,7 @@ int main(void)
         TEST(test_last_nmi_survives),  TEST(test_list),
         TEST(test_list_filters),       TEST(test_history),
         TEST(test_history_unfinished), TEST(test_no_memory),
+        TEST(test_no_memory_for_a_second),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

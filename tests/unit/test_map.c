@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include "base/map.h"
 
@@ -142,12 +143,54 @@ static void test_against_model(void **state)
     map_free(map);
 }
 
+#define MANY (1u << 18)
+
+/* Who replaces an entry relies on it: the key before may be freed a moment later. In a map that is
+ * just full, while the process gets no more memory. */
+static void test_replace_without_memory(void **state)
+{
+#ifdef __SANITIZE_ADDRESS__
+    (void)state;
+    skip(); /* the sanitizer's own memory is beyond every limit */
+#else
+    struct map *map = map_new();
+    char(*keys)[16] = calloc(MANY, sizeof *keys), again[16];
+    struct rlimit before, limit;
+    size_t count = 0;
+    long pages = 0;
+    (void)state;
+    assert_non_null(keys);
+    while (count < MANY / 3 * 2) {
+        snprintf(keys[count], sizeof keys[count], "%zu", count);
+        assert_int_equal(map_put(map, keys[count], keys[count]), 0);
+        count++;
+    }
+    FILE *statm = fopen("/proc/self/statm", "r");
+    assert_non_null(statm);
+    assert_int_equal(fscanf(statm, "%ld", &pages), 1);
+    fclose(statm);
+    assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
+    limit = before;
+    limit.rlim_cur = (rlim_t)(pages * sysconf(_SC_PAGESIZE)) + (1u << 20);
+    assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
+    snprintf(again, sizeof again, "%s", keys[7]);
+    int fresh = map_put(map, "one more", again), replaced = map_put(map, again, again);
+    assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
+    assert_int_equal(fresh, -1); /* the map is full, and there is no memory */
+    assert_int_equal(replaced, 0);
+    assert_ptr_equal(map_get(map, "7"), again);
+    assert_int_equal(map_count(map), count);
+    map_free(map);
+    free(keys);
+#endif
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_empty),         cmocka_unit_test(test_replace),
         cmocka_unit_test(test_keys),          cmocka_unit_test(test_every_fill),
-        cmocka_unit_test(test_against_model),
+        cmocka_unit_test(test_against_model), cmocka_unit_test(test_replace_without_memory),
     };
     alarm(ALARM_S); /* a search that never ends */
     return cmocka_run_group_tests(tests, NULL, NULL);
