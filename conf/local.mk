@@ -36,25 +36,32 @@ install-nmictl-completion:
 uninstall-nmictl-completion:
 	rm -f "$(DESTDIR)$(bashcompletiondir)/nmictl"
 
-# The systemd unit, with the paths of this build.
-EXTRA_DIST += conf/nmid.service.in
-CLEANFILES += conf/nmid.service
+# For systemd, with the paths of this build: the unit, the user, the directories. sysusers and tmpfiles
+# want files that bear the program's name.
+EXTRA_DIST += conf/nmid.service.in conf/nmid.sysusers conf/nmid.tmpfiles.in
+CLEANFILES += conf/nmid.service conf/nmid.tmpfiles
+with_paths = $(SED) -e 's|@sbindir[@]|$(sbindir)|g' -e 's|@sysconfdir[@]|$(sysconfdir)|g'
 conf/nmid.service: $(srcdir)/conf/nmid.service.in Makefile
 	$(AM_V_at)$(MKDIR_P) conf
-	$(AM_V_GEN)$(SED) -e 's|@sbindir[@]|$(sbindir)|g' -e 's|@sysconfdir[@]|$(sysconfdir)|g' \
-		$(srcdir)/conf/nmid.service.in >$@
+	$(AM_V_GEN)$(with_paths) $(srcdir)/conf/nmid.service.in >$@
+conf/nmid.tmpfiles: $(srcdir)/conf/nmid.tmpfiles.in Makefile
+	$(AM_V_at)$(MKDIR_P) conf
+	$(AM_V_GEN)$(with_paths) $(srcdir)/conf/nmid.tmpfiles.in >$@
+# The tests look at them, whether they are installed or not.
+check_DATA += conf/nmid.service conf/nmid.tmpfiles
 if HAVE_SYSTEMD
+noinst_DATA = conf/nmid.tmpfiles
 systemdsystemunit_DATA = conf/nmid.service
-install-data-local: install-nmid-sysusers
-uninstall-local: uninstall-nmid-sysusers
+install-data-local: install-nmid-host
+uninstall-local: uninstall-nmid-host
 endif
 
-# The file must bear the program's name.
-EXTRA_DIST += conf/nmid.sysusers
-.PHONY: install-nmid-sysusers uninstall-nmid-sysusers
-install-nmid-sysusers:
-	$(MKDIR_P) "$(DESTDIR)$(prefix)/lib/sysusers.d"
+.PHONY: install-nmid-host uninstall-nmid-host
+install-nmid-host: conf/nmid.tmpfiles
+	$(MKDIR_P) "$(DESTDIR)$(prefix)/lib/sysusers.d" "$(DESTDIR)$(prefix)/lib/tmpfiles.d"
 	$(INSTALL_DATA) "$(srcdir)/conf/nmid.sysusers" "$(DESTDIR)$(prefix)/lib/sysusers.d/nmid.conf"
+	$(INSTALL_DATA) conf/nmid.tmpfiles "$(DESTDIR)$(prefix)/lib/tmpfiles.d/nmid.conf"
 
-uninstall-nmid-sysusers:
-	rm -f "$(DESTDIR)$(prefix)/lib/sysusers.d/nmid.conf"
+uninstall-nmid-host:
+	rm -f "$(DESTDIR)$(prefix)/lib/sysusers.d/nmid.conf" \
+		"$(DESTDIR)$(prefix)/lib/tmpfiles.d/nmid.conf"

@@ -23,6 +23,9 @@ _nmictl_nodes()
     [[ -n $url ]] && options+=(-u "$url")
     [[ -n $user ]] && options+=(--user "$user")
     [[ -n $token_file && $token_file != - ]] && options+=(--token-file "$token_file")
+    [[ -n $cacert ]] && options+=(--cacert "$cacert")
+    [[ -n $cert ]] && options+=(--cert "$cert")
+    [[ -n $key ]] && options+=(--key "$key")
     while IFS= read -r line; do
         if [[ $line =~ ^\ {6}\"name\":\ \"([A-Za-z0-9._-]+)\",?$ ]]; then
             name=${BASH_REMATCH[1]}
@@ -33,7 +36,8 @@ _nmictl_nodes()
 
 _nmictl()
 {
-    local current previous word verb='' named='' url='' user='' token_file='' skip='' i cword
+    local current previous word verb='' named='' url='' user='' token_file='' skip=''
+    local cacert='' cert='' key='' i cword
     local -a words verbs statuses options
     COMPREPLY=()
     # Its words keep "http://h:1" in one piece, which COMP_WORDS does not.
@@ -56,6 +60,9 @@ _nmictl()
             url) url=$word ;;
             user) user=$word ;;
             token_file) token_file=$word ;;
+            cacert) cacert=$word ;;
+            cert) cert=$word ;;
+            key) key=$word ;;
             esac
             skip=
             continue
@@ -64,11 +71,17 @@ _nmictl()
         -u | --url) skip=url ;;
         --user) skip=user ;;
         --token-file) skip=token_file ;;
+        --cacert) skip=cacert ;;
+        --cert) skip=cert ;;
+        --key) skip=key ;;
         -f | --format | --timeout | --parallel | --node | --state | --limit | --marker | \
-            --callback-url | --action | --key | --by | --project | --since | --until) skip=value ;;
+            --callback-url | --action | --idempotency-key | --by | --project | --since | --until) skip=value ;;
         --url=*) url=${word#--url=} ;;
         --user=*) user=${word#--user=} ;;
         --token-file=*) token_file=${word#--token-file=} ;;
+        --cacert=*) cacert=${word#--cacert=} ;;
+        --cert=*) cert=${word#--cert=} ;;
+        --key=*) key=${word#--key=} ;;
         -*) ;;
         *) if [[ -z $verb ]]; then verb=$word; else named=yes; fi ;;
         esac
@@ -81,9 +94,9 @@ _nmictl()
         mapfile -t words < <(_nmictl_nodes "$url")
         _nmictl_offer "$current" "${words[@]}"
         ;;
-    --token-file) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
+    --token-file | --cacert | --cert | --key) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     -u | --url | --user | --timeout | --parallel | --limit | --marker | --callback-url | \
-        --action | --key | --by | --project | --since | --until) ;;
+        --action | --idempotency-key | --by | --project | --since | --until) ;;
     *) _nmictl_words ;;
     esac
 }
@@ -91,14 +104,14 @@ _nmictl()
 # What stands where no option wants its value: an option, a verb or a node.
 _nmictl_words()
 {
-    options=(--url --user --token-file --help --format --timeout)
+    options=(--url --user --token-file --cacert --cert --key --help --format --timeout)
     case $verb in
     '') options+=(--version) ;;
     inject-nmi) options+=(--force --parallel --callback-url) ;;
     probe | unlock | status) options+=(--parallel) ;;
     lock) options+=(--default --parallel) ;;
     actions) options+=(--node --state --limit --all --marker) ;;
-    audit) options+=(--node --action --key --by --project --refused --since --until --limit --all --marker) ;;
+    audit) options+=(--node --action --idempotency-key --by --project --refused --since --until --limit --all --marker) ;;
     help) options=() ;;
     esac
     if [[ $current == -* ]]; then

@@ -2,29 +2,28 @@
 /* nmid: options, wiring in a visible order, teardown in reverse. This file alone knows all others. */
 #include "config.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#ifdef HAVE_SYSTEMD
-#include <systemd/sd-daemon.h>
-#endif
 #include "base/log.h"
 #include "contracts/agent.h"
 #include "contracts/discovery.h"
 #include "contracts/ironic_api.h"
 #include "contracts/nova.h"
+#include "core/attempts.h"
 #include "core/audit.h"
 #include "core/auth.h"
 #include "core/conf.h"
 #include "core/driver.h"
 #include "core/engine.h"
 #include "core/journal.h"
+#include "core/limits.h"
 #include "drivers/ipmi.h"
 #include "drivers/noop.h"
+#include "host/notify.h"
+#include "host/process.h"
 #include "http/server.h"
 #include "loop/pool.h"
 
@@ -54,12 +53,15 @@ struct daemon {
     struct journal *journal;
     struct audit *audit;
     struct pool *passwords; /* of all generations' auths; NULL until one needs it */
+    struct limits *limits;
+    struct attempts *attempts; /* failed log-ins, of all generations */
     struct engine *engine;
     struct http_server *server;
     struct nova *nova;
     struct ironic_api *ironic;
     struct agent *agent;
-    bool stopping;
+    struct notify *notify;
+    bool stopping, reload_failed;
 };
 
 static const char usage[] =
@@ -74,15 +76,6 @@ static const char usage[] =
     "\n"
     "Runs in the foreground and logs to stderr. SIGHUP reloads the configuration, SIGTERM drains\n"
     "(what was sent is awaited) and exits. See nmid(8) and nmid.conf(5).\n";
-
-static void notify(const char *state)
-{
-#ifdef HAVE_SYSTEMD
-    sd_notify(0, state);
-#else
-    (void)state;
-#endif
-}
 
 /* ---- The configuration ---- */
 
@@ -180,6 +173,7 @@ static int generation_open(struct generation *generation, struct daemon *daemon,
                                         daemon->audit, &daemon->passwords, fault);
         if (generation->auths[i] == NULL)
             return -1;
+        auth_set_attempts(generation->auths[i], daemon->attempts);
     }
     return 0;
 }
@@ -224,12 +218,30 @@ static void switch_listeners(struct daemon *daemon, struct generation *next)
             continue;
         found++;
         http_server_set_auth(daemon->server, i, generation_auth(next, at));
+        http_server_set_tls(daemon->server, i, conf->listeners[at].tls.tls);
         next->users++;
         generation_leave(listening->generation);
         *listening = (struct listening){next, at};
     }
     if (found != daemon->listening_count || found != conf->listener_count)
         log_warning("listeners change only with a restart");
+}
+
+/* ---- What the service manager hears ---- */
+
+/* For `systemctl status`, which everybody may read: counts, and no names. */
+static void tell_status(void *arg, char text[NOTIFY_STATUS_MAX])
+{
+    const struct daemon *daemon = arg;
+    char nodes[NODES_TEXT];
+    struct engine_counts counts;
+    engine_counts(daemon->engine, &counts);
+    snprintf(text, NOTIFY_STATUS_MAX, "%s%s; actions: %zu under way, %zu waiting%s",
+             daemon->stopping ? "stopping; " : "", nodes_text(daemon->now->conf, nodes),
+             counts.in_flight, counts.queued,
+             daemon->reload_failed
+                 ? "; the configuration has mistakes now (see the log): the last good one is in force"
+                 : "");
 }
 
 /* ---- Signals ---- */
@@ -248,29 +260,39 @@ static struct generation *next_generation(struct daemon *daemon)
 }
 
 /* All or nothing: a configuration with one error changes nothing. */
-static void on_hangup(void *arg)
+static bool reload(struct daemon *daemon)
 {
-    struct daemon *daemon = arg;
     char text[NODES_TEXT];
-    if (daemon->stopping)
-        return;
-    log_info("reloading %s", daemon->conf_path);
     struct generation *next = next_generation(daemon), *last = daemon->now;
     if (next == NULL) {
         log_error("the configuration was not reloaded: the old one stays in force");
-        return;
+        return false;
     }
     const struct conf *conf = next->conf;
     if (!same_text(last->conf->state_dir, conf->state_dir))
         log_warning("state_dir changes only with a restart");
     journal_configure(daemon->journal, conf->limits.history, conf->limits.history_days);
     audit_configure(daemon->audit, &conf->audit);
+    limits_configure(daemon->limits, &conf->limits);
+    attempts_configure(daemon->attempts, &conf->limits);
     engine_reload(daemon->engine, conf);
     http_server_configure(daemon->server, &conf->limits);
     switch_listeners(daemon, next);
     daemon->now = next;
     generation_leave(last); /* answers the checks that it had under way */
     log_info("reloaded: %s", nodes_text(conf, text));
+    return true;
+}
+
+static void on_hangup(void *arg)
+{
+    struct daemon *daemon = arg;
+    if (daemon->stopping)
+        return;
+    log_info("reloading %s", daemon->conf_path);
+    notify_reloading(daemon->notify);
+    daemon->reload_failed = !reload(daemon);
+    notify_ready(daemon->notify);
 }
 
 static void on_answers_sent(void *arg)
@@ -297,25 +319,13 @@ static void on_terminate(void *arg)
     }
     daemon->stopping = true;
     log_info("stopping: %zu actions under way", counts.in_flight);
-    notify("STOPPING=1");
+    notify_stopping(daemon->notify);
     http_server_refuse(daemon->server);
+    attempts_hurry(daemon->attempts);
     engine_drain(daemon->engine, on_engine_drained, daemon);
 }
 
 /* ---- Wiring ---- */
-
-static void limit_resources(void)
-{
-    /* No core: it would hold every BMC's password. One byte, not none: that is the value at which the
-     * kernel leaves out a core that would go to a program too (core(5)). */
-    struct rlimit core = {1, 1}, files;
-    setrlimit(RLIMIT_CORE, &core);
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
-    signal(SIGPIPE, SIG_IGN);
-}
 
 static int watch_signals(struct daemon *daemon, struct fault *fault)
 {
@@ -364,18 +374,27 @@ static int daemon_start(struct daemon *daemon, struct fault *fault)
     const struct conf *conf = daemon->now->conf;
     if ((daemon->loop = loop_new(fault)) == NULL || watch_signals(daemon, fault) < 0)
         return -1;
+    if ((daemon->notify = notify_new(daemon->loop, tell_status, daemon, fault)) == NULL)
+        return -1;
     const struct journal_settings settings = {conf->state_dir, conf->limits.history,
                                               conf->limits.history_days};
     if ((daemon->journal = journal_new(daemon->loop, &settings, fault)) == NULL)
         return -1;
     if ((daemon->audit = audit_new(daemon->loop, daemon->journal, &conf->audit, fault)) == NULL)
         return -1;
+    if ((daemon->limits = limits_new(&conf->limits, fault)) == NULL)
+        return -1;
+    daemon->attempts = attempts_new(daemon->loop, &conf->limits, daemon->limits, fault);
+    if (daemon->attempts == NULL)
+        return -1;
     daemon->engine = engine_new(daemon->loop, conf, drivers, daemon->journal, fault);
     if (daemon->engine == NULL)
         return -1;
     engine_set_audit(daemon->engine, daemon->audit);
+    engine_set_limits(daemon->engine, daemon->limits);
     if ((daemon->server = http_server_new(daemon->loop, &conf->limits, fault)) == NULL)
         return -1;
+    http_server_set_limits(daemon->server, daemon->limits);
     if (mount_contracts(daemon, fault) < 0)
         return -1;
     if (generation_open(daemon->now, daemon, fault) < 0)
@@ -395,8 +414,11 @@ static void daemon_stop(struct daemon *daemon)
     free(daemon->listening);
     generation_leave(daemon->now);
     pool_free(daemon->passwords);
+    attempts_free(daemon->attempts); /* what the pool drops still counts there */
+    limits_free(daemon->limits);
     audit_free(daemon->audit);
     journal_free(daemon->journal);
+    notify_free(daemon->notify);
     loop_free(daemon->loop);
 }
 
@@ -405,7 +427,6 @@ static int run(const char *conf_path)
     struct daemon daemon = {.conf_path = conf_path};
     char text[NODES_TEXT];
     struct fault fault = {0};
-    limit_resources();
     struct conf *conf = load_configuration(conf_path);
     if (conf == NULL || (daemon.now = generation_new(conf)) == NULL)
         return EXIT_FAILURE;
@@ -414,7 +435,8 @@ static int run(const char *conf_path)
         log_error("%s", fault.message);
     } else {
         log_info("nmid %s is ready: %s", PACKAGE_VERSION, nodes_text(daemon.now->conf, text));
-        notify("READY=1");
+        process_remarks();
+        notify_ready(daemon.notify);
         loop_run(daemon.loop);
         log_info("stopped");
     }
@@ -430,6 +452,7 @@ int main(int argc, char **argv)
         {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
     const char *conf_path = SYSCONFDIR "/nmid/nmid.conf";
     bool test = false;
+    process_settle();
     for (int option; (option = getopt_long(argc, argv, "c:tvVh", options, NULL)) != -1;) {
         switch (option) {
         case 'c':

@@ -18,6 +18,7 @@ static const struct fault_row rows[FAULT_CODES] = {
     [FAULT_NODE_NOT_FOUND] = {"node-not-found", 404, 404, 404, 404, 1},
     [FAULT_METHOD] = {"method-not-allowed", 405, 405, 405, 405, 1},
     [FAULT_KEY_REUSED] = {"idempotency-key", 422, 422, 422, 422, 1},
+    [FAULT_TOO_MANY] = {"too-many-requests", 429, 429, 429, 429, 1},
     [FAULT_STATUS] = {"status", 409, 400, 409, 409, 1},
     [FAULT_LOCKED] = {"locked", 409, 400, 409, 409, 1},
     [FAULT_IN_FLIGHT] = {"in-flight", 409, 409, 409, 409, 1},

@@ -20,6 +20,7 @@ enum fault_code {
     FAULT_NODE_NOT_FOUND, /* no such node, or another project's */
     FAULT_METHOD,         /* the resource exists, the method does not */
     FAULT_KEY_REUSED,     /* an Idempotency-Key with another body */
+    FAULT_TOO_MANY,       /* one caller asks for more than its limit allows */
     /* The node's condition: nothing was sent. */
     FAULT_STATUS,      /* its status does not allow the action */
     FAULT_LOCKED,      /* locked, and the caller is no administrator */

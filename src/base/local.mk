@@ -10,4 +10,7 @@ libnmid_a_SOURCES += \
 	src/base/secret.c src/base/secret.h \
 	src/base/url.c src/base/url.h \
 	src/base/uuid.c src/base/uuid.h \
-	src/base/when.c src/base/when.h
+	src/base/verify.c src/base/verify.h \
+	src/base/vault.c src/base/vault.h \
+	src/base/when.c src/base/when.h \
+	src/base/wipe.c

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* One line per event on stderr. Under systemd (JOURNAL_STREAM is set) the line begins with the
+/* One line per event on stderr. Where that is the system's journal the line begins with the
  * priority as sd-daemon(3) describes; elsewhere with the time. */
 #include "base/log.h"
 
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/record.h"
 
 #define LINE_MAX_BYTES 2048
 
@@ -53,9 +53,9 @@ static size_t line_append(char *line, size_t at, const char *message)
     return at;
 }
 
-/* One write, so that lines of several processes do not mix. When nobody reads, the line is lost, and
- * the next one that gets through says so: a log must never stop the daemon. (A pipe that is writable
- * takes 4096 bytes at once, pipe(7).) */
+/* One write, so that lines of several processes do not mix. When nobody reads, the line is lost,
+ * and the next one that gets through says so: a log must never stop the daemon. (A pipe that is
+ * writable takes 4096 bytes at once, pipe(7).) */
 static void line_out(const char *line, size_t len)
 {
     static unsigned lost;
@@ -82,7 +82,7 @@ static void line_write(enum log_level level, const char *format, va_list args)
         return;
     char message[LINE_MAX_BYTES], line[LINE_MAX_BYTES], prefix[64], text[CLOCK_TEXT_MAX];
     vsnprintf(message, sizeof message, format, args);
-    if (getenv("JOURNAL_STREAM") != NULL)
+    if (record_is_journal())
         snprintf(prefix, sizeof prefix, "<%d>", (int)level);
     else
         snprintf(prefix, sizeof prefix, "%s nmid: %s", clock_text(clock_wall_us(), text),

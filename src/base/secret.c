@@ -2,28 +2,27 @@
 #include "base/secret.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include "base/vault.h"
 
 struct secret *secret_new(const void *bytes, size_t len)
 {
-    struct secret *secret = malloc(sizeof *secret + len + 1);
+    struct secret *secret =
+        len > SIZE_MAX - sizeof *secret - 1 ? NULL : vault_take(sizeof *secret + len + 1);
     if (secret == NULL)
         return NULL;
     secret->len = len;
-    if (len > 0)
+    if (len > 0 && bytes != NULL)
         memcpy(secret->bytes, bytes, len);
-    secret->bytes[len] = '\0';
     return secret;
 }
 
 void secret_free(struct secret *secret)
 {
-    if (secret == NULL)
-        return;
-    secret_wipe(secret->bytes, secret->len);
-    free(secret);
+    vault_give(secret);
 }
 
 void secret_wipe(void *bytes, size_t len)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A secret: bytes that are wiped before their memory is given back, and that nothing prints. */
+/* A secret: bytes in memory that is locked, left out of core dumps and wiped (base/vault.h), and
+ * that nothing prints. */
 #ifndef NMID_BASE_SECRET_H
 #define NMID_BASE_SECRET_H
 
@@ -11,7 +12,7 @@ struct secret {
     unsigned char bytes[]; /* len bytes, then a NUL for the libraries that want one */
 };
 
-/* A copy of len bytes; NULL when memory is out. */
+/* A copy of len bytes (NULL: zeros, to be filled); NULL when memory is out. */
 struct secret *secret_new(const void *bytes, size_t len);
 
 /* Wipes and frees; NULL is allowed. */

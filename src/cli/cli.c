@@ -50,9 +50,9 @@ int cli_print_json(const json_t *json)
     return EXIT_ONE_FAILED;
 }
 
-/* Which credentials nmid wants, without any: a request that lacks them would be refused, and
- * recorded in the audit. A nmid that does not say, or cannot be asked, gets the command's own
- * requests, and what comes of them is told as ever. */
+/* Which credentials nmid wants, without any but the client certificate: a request that lacks them
+ * would be refused, and recorded in the audit. A nmid that does not say, or cannot be asked, gets
+ * the command's own requests, and what comes of them is told as ever. */
 static int strategy_ask(const struct cli *cli, struct client *client,
                         struct credentials *credentials, struct fault *fault)
 {
@@ -64,9 +64,10 @@ static int strategy_ask(const struct cli *cli, struct client *client,
     json_t *body = NULL;
     int rc = 0;
     if (client_call(client, &request, &body, NULL) == 0)
-        rc = credentials_told(credentials, answer_text(body, "auth"), cli->url, &why);
+        rc = credentials_told(credentials, answer_text(body, "auth"),
+                              client_has_certificate(client), cli->url, &why);
     json_decref(body);
-    if (rc < 0 && why.code != FAULT_UNAUTHORIZED)
+    if (rc < 0 && why.code != FAULT_UNAUTHORIZED && why.code != FAULT_CONNECT)
         return fault_set(fault, why.code, "%s", why.message);
     if (rc < 0) /* said of each request, as if nmid had refused it */
         client_doom(client, &why);
@@ -75,11 +76,12 @@ static int strategy_ask(const struct cli *cli, struct client *client,
 
 struct client *cli_connect(const struct cli *cli, size_t limit, struct fault *fault)
 {
-    struct client *client = client_new(cli->url, limit, fault);
+    struct client *client = client_new(cli->url, &cli->tls, limit, fault);
     struct credentials *credentials =
         client == NULL ? NULL : credentials_new(cli->user, cli->token_file, fault);
     if (credentials == NULL ||
-        (credentials_any(credentials) && strategy_ask(cli, client, credentials, fault) < 0) ||
+        ((credentials_any(credentials) || client_is_encrypted(client)) &&
+         strategy_ask(cli, client, credentials, fault) < 0) ||
         credentials_complete(credentials, fault) < 0) {
         credentials_free(credentials);
         client_free(client);

@@ -36,6 +36,7 @@ enum cli_option {
 struct cli {
     const char *url;
     const char *user, *token_file; /* NULL: not said */
+    struct tls_options tls;
     bool json, force, all, configured;
     long timeout_s; /* 0: the verb's own */
     size_t parallel;
@@ -70,9 +71,9 @@ int cli_usage(const struct fault *fault, const char *verb);
 /* Prints json; 0, or the exit code of a failure. */
 int cli_print_json(const json_t *json);
 
-/* A client of cli->url with the user's credentials; where there are some, nmid is asked first which
- * it wants. NULL with FAULT_USAGE, FAULT_SYSTEM, FAULT_MEMORY. Once: the secrets of the environment
- * are wiped by it. */
+/* A client of cli->url with the user's credentials; where there are some, or TLS is spoken, nmid is
+ * asked first which it wants. NULL with FAULT_USAGE, FAULT_SYSTEM, FAULT_MEMORY. Once: the secrets
+ * of the environment are wiped by it. */
 struct client *cli_connect(const struct cli *cli, size_t limit, struct fault *fault);
 
 /* GET of path: 0 and *ret_body, or -1. */

@@ -12,9 +12,11 @@
 #include "cli/client_state.h"
 
 #define CONNECT_MS 5000L
+#define SECURE_MS  10000L /* TLS: each connection reads anew all that is trusted */
 #define TURN_MS    1000
 
-struct client *client_new(const char *url, size_t limit, struct fault *fault)
+struct client *client_new(const char *url, const struct tls_options *tls, size_t limit,
+                          struct fault *fault)
 {
     struct client *client = calloc(1, sizeof *client);
     if (client == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
@@ -25,7 +27,9 @@ struct client *client_new(const char *url, size_t limit, struct fault *fault)
     client->multi = curl_multi_init();
     if (client->multi == NULL)
         fault_set(fault, FAULT_SYSTEM, "libcurl does not start");
-    if (client->multi == NULL || client_url_take(&client->url, url, fault) < 0) {
+    client->tls = *tls;
+    if (client->multi == NULL || client_url_take(&client->url, url, fault) < 0 ||
+        tls_complete(&client->tls, &client->url, fault) < 0) {
         client_free(client);
         return NULL;
     }
@@ -125,7 +129,8 @@ static void easy_prepare(struct transfer *transfer)
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+                     transfer->client->url.encrypted ? SECURE_MS : CONNECT_MS);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, connection_ready);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, body_take);
@@ -143,7 +148,8 @@ static int easy_request(struct transfer *transfer, const struct client_request *
         return -1;
     CURLcode rc = curl_easy_setopt(easy, CURLOPT_URL, url);
     free(url);
-    if (rc != CURLE_OK || header_add(transfer, "Accept", "application/json") < 0)
+    if (rc != CURLE_OK || tls_apply(&transfer->client->tls, easy) != CURLE_OK ||
+        header_add(transfer, "Accept", "application/json") < 0)
         return -1;
     if (strcmp(request->method, "GET") != 0) {
         const char *body = request->body == NULL ? "" : request->body;
@@ -209,6 +215,9 @@ static void failure_tell(const struct transfer *transfer, CURLcode rc, struct fa
                   transfer->cap);
     else if (transfer->out_of_memory || rc == CURLE_OUT_OF_MEMORY)
         fault_set(fault, FAULT_MEMORY, "out of memory");
+    else if (tls_explain(&transfer->client->tls, &transfer->client->url, transfer->easy, rc,
+                         transfer->client->answered, why, fault))
+        ; /* it has said it all */
     else if (!transfer->sent)
         fault_set(fault, FAULT_CONNECT, "nmid was not reached at %s: %s", url, why);
     else if (rc == CURLE_OPERATION_TIMEDOUT)
@@ -227,6 +236,7 @@ static void transfer_finish(struct transfer *transfer, CURLcode rc)
     if (transfer->doom.code != FAULT_NONE) {
         ; /* it never ran */
     } else if (rc == CURLE_OK) {
+        client->answered = true;
         curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &answer.status);
         if (transfer->length > 0)
             answer.body = json_loadb(transfer->bytes, transfer->length, 0, NULL);

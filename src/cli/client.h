@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include "base/fault.h"
 #include "cli/credentials.h"
+#include "cli/tls.h"
 
 #define CLIENT_CAP_LIST ((size_t)64 << 20)
 #define CLIENT_CAP      ((size_t)1 << 20)
@@ -35,8 +36,9 @@ struct client_answer {
 typedef void client_done_fn(void *arg, const struct client_answer *answer);
 
 /* url: http://, https:// (with a path, if any) or unix:PATH. limit: connections at a time.
- * -1: FAULT_USAGE for a URL that cannot be, FAULT_SYSTEM. */
-struct client *client_new(const char *url, size_t limit, struct fault *fault);
+ * NULL: FAULT_USAGE for a URL that cannot be, or files that cannot be used; FAULT_SYSTEM. */
+struct client *client_new(const char *url, const struct tls_options *tls, size_t limit,
+                          struct fault *fault);
 void client_free(
     struct client *client); /* drops what is under way, without a callback; NULL-safe */
 
@@ -46,6 +48,10 @@ void client_use(struct client *client, struct credentials *credentials);
 
 /* No request leaves from now on: each ends with this fault. */
 void client_doom(struct client *client, const struct fault *fault);
+
+/* What is sent to nmid goes through TLS; and there is a certificate to show. */
+bool client_is_encrypted(const struct client *client);
+bool client_has_certificate(const struct client *client);
 
 /* What nmid shows may depend on who asks. */
 bool client_is_personal(const struct client *client);

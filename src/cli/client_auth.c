@@ -22,9 +22,19 @@ void client_doom(struct client *client, const struct fault *fault)
     fault_set(&client->doom, fault->code, "%s", fault->message);
 }
 
+bool client_is_encrypted(const struct client *client)
+{
+    return client->url.encrypted;
+}
+
+bool client_has_certificate(const struct client *client)
+{
+    return client->tls.certificate != NULL;
+}
+
 bool client_is_personal(const struct client *client)
 {
-    return client->url.socket != NULL ||
+    return client->url.socket != NULL || client->tls.certificate != NULL ||
            (client->credentials != NULL && credentials_header(client->credentials) != NULL);
 }
 

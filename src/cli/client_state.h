@@ -33,6 +33,7 @@ struct transfer {
 struct client {
     CURLM *multi;
     struct client_url url;
+    struct tls_options tls;
     struct transfer *transfers;
     size_t pending;
     struct credentials *credentials; /* or NULL */
@@ -40,7 +41,7 @@ struct client {
     struct login *login;             /* under way, or NULL */
     struct fault login_fault;        /* of the last log-in, and until when none is tried anew */
     int64_t login_pause;
-    bool warned;
+    bool warned, answered;
     struct fault doom; /* why no request will run */
 };
 

@@ -12,7 +12,7 @@
 #include "base/url.h"
 
 /* Takes what the user gave apart. Credentials in a URL would be seen by everyone who runs ps. */
-static int url_check(const char *url, struct fault *fault)
+static int url_check(const char *url, bool *ret_encrypted, struct fault *fault)
 {
     static const struct {
         CURLUPart part;
@@ -29,8 +29,10 @@ static int url_check(const char *url, struct fault *fault)
     CURLUcode bad = curl_url_set(parts, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME);
     if (bad != CURLUE_OK || curl_url_get(parts, CURLUPART_SCHEME, &text, 0) != CURLUE_OK ||
         (strcmp(text, "http") != 0 && strcmp(text, "https") != 0))
-        rc = fault_set(fault, FAULT_USAGE, "'%s' is no URL of nmid: http://HOST:PORT or unix:PATH",
+        rc = fault_set(fault, FAULT_USAGE,
+                       "'%s' is no URL of nmid: https://HOST:PORT, http://HOST:PORT or unix:PATH",
                        url);
+    *ret_encrypted = rc == 0 && strcmp(text, "https") == 0;
     curl_free(text);
     for (size_t i = 0; rc == 0 && i < sizeof refused / sizeof refused[0]; i++) {
         if (curl_url_get(parts, refused[i].part, &text, 0) != CURLUE_OK)
@@ -57,7 +59,7 @@ int client_url_take(struct client_url *ret_url, const char *url, struct fault *f
         ret_url->socket = strdup(url + 5);
         ret_url->base = strdup("http://localhost");
     } else {
-        if (url_check(url, fault) < 0)
+        if (url_check(url, &ret_url->encrypted, fault) < 0)
             return -1;
         size_t length = strlen(url);
         while (length > 0 && url[length - 1] == '/')

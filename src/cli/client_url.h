@@ -9,10 +9,11 @@
 #include "base/fault.h"
 
 struct client_url {
-    char *shown;  /* as the user gave it */
-    char *base;   /* what a path is appended to */
-    char *socket; /* of unix:PATH, or NULL */
-    bool exposed; /* what is sent there could be read on the way */
+    char *shown;    /* as the user gave it */
+    char *base;     /* what a path is appended to */
+    char *socket;   /* of unix:PATH, or NULL */
+    bool encrypted; /* https: */
+    bool exposed;   /* what is sent there could be read on the way */
 };
 
 /* -1: FAULT_USAGE for a URL that cannot be, FAULT_MEMORY. Clear it in either case. */

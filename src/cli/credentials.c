@@ -362,7 +362,7 @@ static void explain(const struct credentials *credentials, enum challenge challe
         snprintf(text, sizeof text, "nmid refused the token that Keystone at %.100s gave %s",
                  credentials->openrc.auth_url, who);
     }
-    if (credentials->kind == KIND_NONE) /* nmid's would only say the same */
+    if (credentials->kind == KIND_NONE && challenge != CHALLENGE_NONE) /* nmid's say the same */
         words = "";
     fault_set(fault, FAULT_UNAUTHORIZED, "%s%s%.120s%s", text, words[0] != '\0' ? " (" : "", words,
               words[0] != '\0' ? ")" : "");
@@ -409,12 +409,35 @@ static int told_none(struct credentials *credentials, const char *url, struct fa
     return 0;
 }
 
-int credentials_told(struct credentials *credentials, const char *strategy, const char *url,
-                     struct fault *fault)
+/* What else the environment has is not sent. */
+static int told_certificate(struct credentials *credentials, bool certificate, const char *url,
+                            struct fault *fault)
+{
+    if (credentials->chosen)
+        return fault_set(
+            fault, FAULT_USAGE,
+            "nmid at %.200s asks for a client certificate (--cert), and not for a %s: leave "
+            "%s out",
+            url, credentials->kind == KIND_TOKEN ? "token" : "user and a password",
+            credentials->kind == KIND_TOKEN ? "--token-file" : "--user");
+    if (!certificate)
+        return fault_set(fault, FAULT_CONNECT,
+                         "nmid at %.200s wants a client certificate: --cert FILE (and --key FILE)",
+                         url);
+    if (credentials->kind == KIND_BASIC)
+        cli_say("warning: nmid asks for no password at %.200s: NMID_USER is not used", url);
+    credentials->kind = KIND_NONE;
+    return 0;
+}
+
+int credentials_told(struct credentials *credentials, const char *strategy, bool certificate,
+                     const char *url, struct fault *fault)
 {
     struct fault why = {0};
     if (strcmp(strategy, "none") == 0)
         return told_none(credentials, url, fault);
+    if (strcmp(strategy, "client_certificate") == 0)
+        return told_certificate(credentials, certificate, url, fault);
     bool basic = strcmp(strategy, "http_basic") == 0;
     if ((!basic && strcmp(strategy, "keystone") != 0) ||
         credentials->kind == (basic ? KIND_BASIC : KIND_TOKEN) ||

@@ -36,11 +36,12 @@ struct credentials *credentials_new(const char *user, const char *token_file, st
 /* There are some. */
 bool credentials_any(const struct credentials *credentials);
 
-/* nmid at this url says that it asks for "none", "http_basic" or "keystone"; with anything else
- * nothing changes. -1: FAULT_USAGE (the command line has something else), FAULT_UNAUTHORIZED (so
- * has the environment). */
-int credentials_told(struct credentials *credentials, const char *strategy, const char *url,
-                     struct fault *fault);
+/* nmid at this url says that it asks for "none", "http_basic", "keystone" or "client_certificate";
+ * with anything else nothing changes. certificate: TLS shows one. -1: FAULT_USAGE (the command line
+ * has something else), FAULT_UNAUTHORIZED (so has the environment), FAULT_CONNECT (there is no
+ * certificate). */
+int credentials_told(struct credentials *credentials, const char *strategy, bool certificate,
+                     const char *url, struct fault *fault);
 
 /* Asks the terminal for the password where one is missing. -1: FAULT_USAGE, FAULT_MEMORY. */
 int credentials_complete(struct credentials *credentials, struct fault *fault);

@@ -21,6 +21,7 @@ libnmictl_a_SOURCES = \
 	src/cli/table.c src/cli/table.h \
 	src/cli/targets.c src/cli/targets.h \
 	src/cli/text.c src/cli/text.h \
+	src/cli/tls.c src/cli/tls.h \
 	src/cli/verb_actions.c \
 	src/cli/verb_audit.c \
 	src/cli/verb_inject.c \

@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/verify.h"
 #include "cli/answer.h"
 
 #define CONNECT_MS 5000L
@@ -54,10 +55,14 @@ static int easy_prepare(struct login *login, long timeout_ms)
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_ms);
     curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "nmictl");
-    if (login->openrc->ca_file != NULL &&
-        curl_easy_setopt(easy, CURLOPT_CAINFO, login->openrc->ca_file) != CURLE_OK)
-        return -1;
-    return 0;
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (login->openrc->ca_file == NULL)
+        return 0;
+    /* And nobody else is trusted: libcurl would add the system's. */
+    return curl_easy_setopt(easy, CURLOPT_CAINFO, login->openrc->ca_file) == CURLE_OK &&
+                   curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) == CURLE_OK
+               ? 0
+               : -1;
 }
 
 struct login *login_start(CURLM *multi, const struct openrc *openrc, long timeout_ms,
@@ -147,9 +152,20 @@ int login_finish(struct login *login, CURLcode rc, struct credentials *credentia
     if (rc == CURLE_SSL_CACERT_BADFILE)
         return fault_set(fault, FAULT_CONNECT, "OS_CACERT %.200s cannot be used",
                          login->openrc->ca_file != NULL ? login->openrc->ca_file : "");
+    const char *why = login->error[0] != '\0' ? login->error : curl_easy_strerror(rc);
+    const char *bad = NULL;
+    long result = 0;
+    if (rc == CURLE_PEER_FAILED_VERIFICATION &&
+        curl_easy_getinfo(login->easy, CURLINFO_SSL_VERIFYRESULT, &result) == CURLE_OK)
+        bad = verify_explain(curl_version_info(CURLVERSION_NOW)->ssl_version, result);
+    if (bad != NULL)
+        return fault_set(
+            fault, FAULT_CONNECT,
+            "Keystone was not reached at %.150s: its certificate %s; OS_CACERT says whom to "
+            "trust",
+            url, bad);
     if (rc != CURLE_OK)
-        return fault_set(fault, FAULT_CONNECT, "Keystone was not reached at %.150s: %s", url,
-                         login->error[0] != '\0' ? login->error : curl_easy_strerror(rc));
+        return fault_set(fault, FAULT_CONNECT, "Keystone was not reached at %.150s: %s", url, why);
     curl_easy_getinfo(login->easy, CURLINFO_RESPONSE_CODE, &status);
     if (status != 200 && status != 201)
         return refused(login, status, fault);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include "cli/cli.h"
@@ -36,6 +37,9 @@ enum {
     LONG_DEFAULT,
     LONG_USER,
     LONG_TOKEN_FILE,
+    LONG_CACERT,
+    LONG_CERT,
+    LONG_CERT_KEY,
     LONG_TOKEN,
     LONG_PASSWORD,
     LONG_ACTION,
@@ -53,10 +57,13 @@ static const struct option_row {
     unsigned bit;
     const char *name, *usage, *what;
 } rows[] = {
-    {'u', 0, "url", "-u, --url URL", "nmid's address: http://HOST:PORT or unix:PATH"},
+    {'u', 0, "url", "-u, --url URL", "nmid's address: https://HOST:PORT, http:... or unix:PATH"},
     {LONG_USER, 0, "user", "--user NAME", "as this user, with the password in NMID_PASSWORD"},
     {LONG_TOKEN_FILE, 0, "token-file", "--token-file FILE",
      "with the Keystone token in FILE; '-' is stdin"},
+    {LONG_CACERT, 0, "cacert", "--cacert FILE", "https: trust these CAs, and not the system's"},
+    {LONG_CERT, 0, "cert", "--cert FILE", "https: show this client certificate"},
+    {LONG_CERT_KEY, 0, "key", "--key FILE", "and this is its key, when that is not in FILE too"},
     {'f', OPTION_FORMAT, "format", "-f, --format FORMAT",
      "table (for people) or json (for programs)"},
     {LONG_TIMEOUT, OPTION_TIMEOUT, "timeout", "--timeout S",
@@ -72,7 +79,8 @@ static const struct option_row {
      "nmid posts each finished action there too"},
     {LONG_DEFAULT, OPTION_DEFAULT, "default", "--default", "back to the configuration's lock"},
     {LONG_ACTION, OPTION_AUDIT, "action", "--action ID", "only what concerns this action"},
-    {LONG_KEY, OPTION_AUDIT, "key", "--key KEY", "only what was asked under this Idempotency-Key"},
+    {LONG_KEY, OPTION_AUDIT, "idempotency-key", "--idempotency-key KEY",
+     "only what was asked under this Idempotency-Key"},
     {LONG_BY, OPTION_AUDIT, "by", "--by USER", "only what this user asked for"},
     {LONG_PROJECT, OPTION_AUDIT, "project", "--project ID", "only what this project asked for"},
     {LONG_REFUSED, OPTION_AUDIT, "refused", "--refused", "only refusals"},
@@ -85,6 +93,9 @@ static const struct option_row {
 static const struct option options[] = {{"url", required_argument, NULL, 'u'},
                                         {"user", required_argument, NULL, LONG_USER},
                                         {"token-file", required_argument, NULL, LONG_TOKEN_FILE},
+                                        {"cacert", required_argument, NULL, LONG_CACERT},
+                                        {"cert", required_argument, NULL, LONG_CERT},
+                                        {"key", required_argument, NULL, LONG_CERT_KEY},
                                         /* Refused, and not taken for the start of another. */
                                         {"token", optional_argument, NULL, LONG_TOKEN},
                                         {"password", optional_argument, NULL, LONG_PASSWORD},
@@ -100,7 +111,7 @@ static const struct option options[] = {{"url", required_argument, NULL, 'u'},
                                         {"callback-url", required_argument, NULL, LONG_CALLBACK},
                                         {"default", no_argument, NULL, LONG_DEFAULT},
                                         {"action", required_argument, NULL, LONG_ACTION},
-                                        {"key", required_argument, NULL, LONG_KEY},
+                                        {"idempotency-key", required_argument, NULL, LONG_KEY},
                                         {"by", required_argument, NULL, LONG_BY},
                                         {"project", required_argument, NULL, LONG_PROJECT},
                                         {"refused", no_argument, NULL, LONG_REFUSED},
@@ -151,7 +162,8 @@ static void help_print(const struct verb *verb)
     puts("  -V, --version        the version of nmictl\n\n"
          "NMID_URL in the environment stands for --url. The default is unix:" CLI_SOCKET "\n"
          "where that socket is, else " CLI_URL ".\n"
-         "NMID_USER stands for --user. For a nmid with Keystone: OS_TOKEN, or an openrc's OS_*.\n"
+         "NMID_USER stands for --user, NMID_CACERT for --cacert, NMID_CERT and NMID_KEY for --cert\n"
+         "and --key. For a nmid with Keystone: OS_TOKEN, or an openrc's OS_*.\n"
          "NODE is a name, a UUID or a host list: 'rack1-n[1-64]'.\n\n"
          "Example: nmictl inject-nmi rack1-n1");
 }
@@ -226,6 +238,12 @@ static void option_take_text(int value, struct cli *cli)
         cli->user = optarg;
     else if (value == LONG_TOKEN_FILE)
         cli->token_file = optarg;
+    else if (value == LONG_CACERT)
+        cli->tls.ca = optarg;
+    else if (value == LONG_CERT)
+        cli->tls.certificate = optarg;
+    else if (value == LONG_CERT_KEY)
+        cli->tls.key = optarg;
     else if (value == LONG_ALL)
         cli->all = true;
     else if (value == LONG_DEFAULT)
@@ -377,6 +395,7 @@ int main(int argc, char **argv)
     /* No core: it could hold a password or a token. */
     const struct rlimit core = {1, 1};
     setrlimit(RLIMIT_CORE, &core);
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     /* A reader of stdout that goes away must not end nmictl while actions are under way. */
     signal(SIGPIPE, SIG_IGN);
     if (options_parse(argc, argv, &cli, &parsed, &fault) < 0)

@@ -12,7 +12,8 @@ static int run(const struct cli *cli)
     struct fault fault = {0};
     json_t *body = NULL;
     int code = 0;
-    struct client *client = client_new(cli->url, 1, &fault); /* no credentials are needed */
+    /* No credentials are needed. */
+    struct client *client = client_new(cli->url, &cli->tls, 1, &fault);
     if (client == NULL)
         return cli_usage(&fault, verb_version.name);
     if (cli_get(cli, client, "/healthz", 0, &body, &fault) == 0 &&

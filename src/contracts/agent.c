@@ -192,7 +192,10 @@ static void on_healthz(void *self, struct http_exchange *exchange)
 {
     /* Whoever has credentials learns here whether to bring them, and need not be refused first. */
     static const char *const strategies[] = {
-        [AUTH_NONE] = "none", [AUTH_HTTP_BASIC] = "http_basic", [AUTH_KEYSTONE] = "keystone"};
+        [AUTH_NONE] = "none",
+        [AUTH_HTTP_BASIC] = "http_basic",
+        [AUTH_KEYSTONE] = "keystone",
+        [AUTH_CLIENT_CERTIFICATE] = "client_certificate"};
     /* "instance" is the journal's: the history, and with it every Idempotency-Key, is of one instance,
      * so a client that repeats a request must see whether it still speaks to the same. */
     const struct agent *agent = self;

@@ -5,9 +5,10 @@
 
 #include "contracts/agent_state.h"
 #include "core/audit.h"
+#include "core/limits.h"
 
 #define TYPE     "text/plain; version=0.0.4; charset=utf-8"
-#define TEXT_MAX 4096
+#define TEXT_MAX 16384
 
 struct text {
     size_t len;
@@ -60,6 +61,24 @@ static void add_audit(struct text *text, const struct audit_counts *counts)
     add(text, "nmid_audit_suppressed_total %llu\n", (unsigned long long)counts->suppressed);
 }
 
+static void add_limits(struct text *text, const struct limits *limits)
+{
+    static const char name[] = "nmid_limit_reached_total";
+    add_family(text, name, "counter",
+               "How often a limit was reached, by the name of its setting in limits.");
+    for (enum limit limit = 0; limit < LIMITS; limit++)
+        add(text, "%s{limit=\"%s\"} %llu\n", name, limit_name(limit),
+            (unsigned long long)limits_count(limits, limit));
+}
+
+static void add_connections(struct text *text, const struct http_exchange *exchange)
+{
+    static const char name[] = "nmid_connections";
+    add_family(text, name, "gauge", "Connections that stand, by kind of socket.");
+    add(text, "%s{socket=\"tcp\"} %zu\n", name, http_connections(exchange, false));
+    add(text, "%s{socket=\"unix\"} %zu\n", name, http_connections(exchange, true));
+}
+
 void agent_on_metrics(void *self, struct http_exchange *exchange)
 {
     const struct agent *agent = self;
@@ -67,8 +86,8 @@ void agent_on_metrics(void *self, struct http_exchange *exchange)
     struct fault fault = {0};
     struct engine_counts counts;
     struct audit_counts audit = {0};
-    const struct access access = {NULL, http_principal(exchange), POLICY_METRICS, "metrics",
-                                  agent_contract.name, NULL};
+    const struct access access = {NULL,      http_principal(exchange), POLICY_METRICS,
+                                  "metrics", agent_contract.name,      NULL};
     if (engine_may(agent->engine, &access, &fault) < 0) {
         agent_fault(exchange, &fault);
         return;
@@ -86,5 +105,7 @@ void agent_on_metrics(void *self, struct http_exchange *exchange)
     add_gauge(&text, "nmid_actions_in_flight", "Actions at their BMC.", counts.in_flight);
     add_actions(&text, &counts);
     add_audit(&text, &audit);
+    add_connections(&text, exchange);
+    add_limits(&text, engine_limits(agent->engine));
     http_answer_text(exchange, 200, TYPE, text.bytes);
 }

@@ -71,11 +71,12 @@ bool ironic_take_version(struct http_exchange *exchange, unsigned *ret_minor)
 
 /* ---- Errors ---- */
 
-/* http_basic and keystonemiddleware stand before Ironic, and have words of their own. */
+/* http_basic and keystonemiddleware stand before Ironic, and have words of their own. Ironic has no
+ * client certificates: their refusal has the form of http_basic's, without WWW-Authenticate. */
 static void answer_unauthorized(struct http_exchange *exchange, const struct fault *fault)
 {
     enum auth_strategy strategy = http_auth_strategy(exchange);
-    if (strategy == AUTH_HTTP_BASIC)
+    if (strategy == AUTH_HTTP_BASIC || strategy == AUTH_CLIENT_CERTIFICATE)
         http_answer(exchange, 401,
                     json_pack("{s:{s:o, s:i}}", "error", "message", body_text(fault->message),
                               "code", 401));

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
+#include "core/attempts.h"
 #include "core/audit.h"
 #include "core/auth_state.h"
 #include "core/conf_parts.h"
@@ -16,6 +18,8 @@
 struct auth {
     struct loop *loop;
     struct audit *audit;
+    struct attempts *attempts; /* or NULL */
+    TAILQ_HEAD(held, auth_call) held;
     struct conf_auth conf;
     struct conf_policy policy;
     const struct auth_method *method;
@@ -31,6 +35,10 @@ struct auth_call {
     void *arg;
     bool returned; /* auth_check() has */
     bool ended;
+    struct attempt attempt;
+    TAILQ_ENTRY(auth_call) entry; /* of those whose refusal is held back: */
+    struct delay *delay;          /* until then; else NULL */
+    struct fault *fault;          /* the refusal; else NULL */
     struct refusal {
         char address[64], contract[16], what[160];
     } refusal;
@@ -53,29 +61,32 @@ static const struct auth_method *method_of(enum auth_strategy strategy)
         return &auth_basic;
     case AUTH_KEYSTONE:
         return &auth_keystone;
+    case AUTH_CLIENT_CERTIFICATE:
+        return &auth_certificate;
     case AUTH_NONE:
         break;
     }
     return &auth_local;
 }
 
-static char *challenge_of(const struct conf_auth *conf)
+/* -1 when memory is out. No scheme of WWW-Authenticate asks for a certificate: the handshake does. */
+static int challenge_of(const struct conf_auth *conf, char **ret_challenge)
 {
-    char *text = NULL;
+    *ret_challenge = NULL;
     if (conf->strategy == AUTH_HTTP_BASIC)
-        return strdup("Basic realm=\"Baremetal API\"");
-    if (conf->strategy == AUTH_KEYSTONE &&
-        asprintf(&text, "Keystone uri=\"%s\"", conf->www_authenticate_uri) < 0)
-        text = NULL;
-    return text;
+        *ret_challenge = strdup("Basic realm=\"Baremetal API\"");
+    else if (conf->strategy != AUTH_KEYSTONE)
+        return 0;
+    else if (asprintf(ret_challenge, "Keystone uri=\"%s\"", conf->www_authenticate_uri) < 0)
+        *ret_challenge = NULL;
+    return *ret_challenge == NULL ? -1 : 0;
 }
 
 static int open_method(struct auth *auth, struct pool **pool, struct fault *fault)
 {
     const struct conf_auth *conf = &auth->conf;
     auth->method = method_of(conf->strategy);
-    auth->challenge = challenge_of(conf);
-    if (auth->challenge == NULL && conf->strategy != AUTH_NONE)
+    if (challenge_of(conf, &auth->challenge) < 0)
         return fault_set(fault, FAULT_MEMORY, "out of memory");
     if (conf->strategy == AUTH_HTTP_BASIC && *pool == NULL &&
         (*pool = pool_new(auth->loop, POOL_THREADS, POOL_QUEUE, fault)) == NULL)
@@ -90,6 +101,8 @@ struct auth *auth_new(struct loop *loop, const struct conf_auth *conf,
                       struct fault *fault)
 {
     struct auth *auth = calloc(1, sizeof *auth);
+    if (auth != NULL)
+        TAILQ_INIT(&auth->held);
     if (auth == NULL || conf_auth_copy(conf, &auth->conf) < 0 ||
         conf_policy_copy(policy, &auth->policy) < 0) {
         fault_set(fault, FAULT_MEMORY, "out of memory");
@@ -104,12 +117,48 @@ struct auth *auth_new(struct loop *loop, const struct conf_auth *conf,
     return NULL;
 }
 
+void auth_set_attempts(struct auth *auth, struct attempts *attempts)
+{
+    auth->attempts = attempts;
+}
+
+static void call_free(struct auth_call *call)
+{
+    free(call->fault);
+    free(call);
+}
+
+/* Gives the refusal that was held back; its done may cancel others, and check anew elsewhere. */
+static void release(struct auth_call *call)
+{
+    TAILQ_REMOVE(&call->auth->held, call, entry);
+    call->done(call->arg, NULL, call->fault);
+    call_free(call);
+}
+
+static void on_delayed(void *arg)
+{
+    struct auth_call *call = arg;
+    call->delay = NULL;
+    release(call);
+}
+
+static void release_all(struct auth *auth)
+{
+    struct auth_call *call;
+    while ((call = TAILQ_FIRST(&auth->held)) != NULL) {
+        delay_cancel(call->delay);
+        release(call);
+    }
+}
+
 void auth_free(struct auth *auth)
 {
     if (auth == NULL)
         return;
     if (auth->self != NULL)
         auth->method->close(auth->self);
+    release_all(auth);
     conf_auth_clear(&auth->conf);
     conf_policy_clear(&auth->policy);
     free(auth->challenge);
@@ -134,23 +183,48 @@ static void record(const struct auth_call *call, const struct principal *who,
                                         .contract = call->refusal.contract,
                                         .operation = "authenticate",
                                         .ident = call->refusal.what,
-                                        .rule = "credentials",
+                                        .rule = fault->code == FAULT_TOO_MANY ? "limit"
+                                                                              : "credentials",
                                         .code = fault->code,
                                         .message = fault->message,
                                     });
 }
 
+/* Holds the refusal back as long as the attempt says. False when it is to be given at once. */
+static bool hold(struct auth_call *call, const struct fault *fault)
+{
+    struct auth *auth = call->auth;
+    call->fault = malloc(sizeof *call->fault);
+    if (call->fault == NULL)
+        return false;
+    *call->fault = *fault;
+    call->delay =
+        delay_start(attempts_delays(auth->attempts), call->attempt.delay_us, on_delayed, call);
+    if (call->delay == NULL)
+        return false;
+    TAILQ_INSERT_TAIL(&auth->held, call, entry);
+    return true;
+}
+
 static void on_checked(void *arg, struct identity *identity, const struct fault *fault)
 {
     struct auth_call *call = arg;
-    call->ended = true;
+    struct fault full = {0};
+    bool slow = fault != NULL && call->attempt.delay_us > 0;
+    if (slow && attempt_may_wait(&call->attempt, &full) < 0) {
+        fault = &full;
+        slow = false;
+    }
     if (fault != NULL) {
         record(call, identity == NULL ? NULL : &identity->principal, fault);
         identity = NULL;
     }
+    if (slow && hold(call, fault))
+        return;
+    call->ended = true;
     call->done(call->arg, identity, fault);
     if (call->returned)
-        free(call);
+        call_free(call);
 }
 
 struct auth_call *auth_check(struct auth *auth, const struct credentials *credentials,
@@ -168,11 +242,14 @@ struct auth_call *auth_check(struct auth *auth, const struct credentials *creden
     snprintf(call->refusal.what, sizeof call->refusal.what, "%s %s",
              credentials->method != NULL ? credentials->method : "-",
              credentials->path != NULL ? credentials->path : "-");
-    call->check = auth->method->check(auth->self, credentials, on_checked, call);
+    struct credentials counted = *credentials;
+    attempt_begin(&call->attempt, auth->attempts, credentials->address);
+    counted.attempt = &call->attempt;
+    call->check = auth->method->check(auth->self, &counted, on_checked, call);
     call->returned = true;
     if (!call->ended)
         return call;
-    free(call);
+    call_free(call);
     return NULL;
 }
 
@@ -180,8 +257,13 @@ void auth_cancel(struct auth_call *call)
 {
     if (call == NULL)
         return;
-    call->auth->method->cancel(call->auth->self, call->check);
-    free(call);
+    if (call->delay != NULL) {
+        delay_cancel(call->delay);
+        TAILQ_REMOVE(&call->auth->held, call, entry);
+    } else {
+        call->auth->method->cancel(call->auth->self, call->check);
+    }
+    call_free(call);
 }
 
 const char *auth_challenge(const struct auth *auth)

@@ -2,56 +2,60 @@
 /* "http_basic": users and bcrypt hashes from a file, as Ironic has them. A password is checked on a
  * worker, which takes a quarter of a second and more on purpose; one that was right is remembered
  * for a while under a keyed hash of user, password and the file's hash, so that a change of the
- * file makes it useless. Equal log-ins under way share one check. */
+ * file makes it useless. Equal log-ins under way share one check. Who guesses is met by attempts.h:
+ * before anything is compared, for a password that is remembered would be a quick oracle. */
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/clock.h"
 #include "base/digest.h"
 #include "base/map.h"
+#include "core/attempts.h"
+#include "base/vault.h"
 #include "core/auth_state.h"
 #include "core/htpasswd.h"
+#include "core/remembered.h"
 #include "loop/pool.h"
 
-#define KEY_BYTES      32
-#define REMEMBERED_MAX 4096
-#define KNOWN_US       INT64_C(86400000000)
-
-/* A password that was right, until when that is believed, and until when it is while the workers are
- * swamped: whoever guesses passwords must not shut those out who know theirs. Oldest first: all live
- * equally long. */
-struct remembered {
-    char digest[DIGEST_SHA256_TEXT];
-    int64_t until_us, known_until_us;
-    struct remembered *next;
-};
+#define KEY_BYTES 32
 
 struct basic {
     const struct conf_auth *conf;
     struct pool *pool;
     struct htpasswd_file *file;
     struct secret *key;
-    struct map *identities; /* of conf's users, by name */
-    struct map *remembered; /* by digest; the newest of each */
-    struct remembered *oldest, **newest_end;
-    size_t remembered_count;
-    struct map *flights; /* by digest */
+    struct map *identities;        /* of conf's users, by name */
+    struct remembered *remembered; /* digests of log-ins that were right */
+    struct map *flights;           /* by digest */
 };
 
 /* One log-in that a worker checks, for all who came with it. */
 struct flight {
     struct basic *basic; /* NULL: no longer under its digest in flights */
     char digest[DIGEST_SHA256_TEXT];
+    char wrong[DIGEST_SHA256_TEXT]; /* the same under attempts_key() */
+    struct attempt attempt;         /* of the first who came with it */
     struct basic_login login;
     char hash[HTPASSWD_HASH_LEN + 1]; /* the user's, or anyone's when there is no such user */
     bool known;                       /* there is such a user */
     atomic_bool abandoned;            /* nobody waits any more: not worth the work */
-    bool good;                        /* what the worker found */
+    bool worked, good;                /* what the worker did, and found */
     struct waiting *first;
+};
+
+/* One that comes: all borrowed for the call. */
+struct coming {
+    const struct basic_login *login;
+    const char *hash; /* the user's, or anyone's */
+    bool known;
+    const char *digest, *wrong;
+    struct attempt *attempt; /* until it is done or cancelled */
+    auth_done_fn *done;
+    void *arg;
 };
 
 struct waiting {
     struct flight *flight;
+    struct attempt *attempt;
     auth_done_fn *done;
     void *arg;
     struct waiting *next;
@@ -85,57 +89,6 @@ static void free_identities(struct basic *basic)
     map_free(basic->identities);
 }
 
-/* ---- Passwords that were right ---- */
-
-static void forget_oldest(struct basic *basic)
-{
-    struct remembered *oldest = basic->oldest;
-    if (map_get(basic->remembered, oldest->digest) == oldest)
-        map_remove(basic->remembered, oldest->digest);
-    if ((basic->oldest = oldest->next) == NULL)
-        basic->newest_end = &basic->oldest;
-    basic->remembered_count--;
-    free(oldest);
-}
-
-static bool is_known(struct basic *basic, const char *digest)
-{
-    int64_t now_us = clock_mono_us();
-    while (basic->oldest != NULL && basic->oldest->known_until_us <= now_us)
-        forget_oldest(basic);
-    return map_get(basic->remembered, digest) != NULL;
-}
-
-static bool is_remembered(struct basic *basic, const char *digest)
-{
-    const struct remembered *known =
-        is_known(basic, digest) ? map_get(basic->remembered, digest) : NULL;
-    return known != NULL && clock_mono_us() < known->until_us;
-}
-
-/* What cannot be remembered is checked again: no fault. */
-static void remember(struct basic *basic, const char *digest)
-{
-    if (basic->conf->cache_s == 0 || is_remembered(basic, digest))
-        return;
-    if (basic->remembered_count == REMEMBERED_MAX)
-        forget_oldest(basic);
-    struct remembered *newest = calloc(1, sizeof *newest);
-    if (newest == NULL)
-        return;
-    memcpy(newest->digest, digest, sizeof newest->digest);
-    newest->until_us = clock_mono_us() + (int64_t)basic->conf->cache_s * 1000000;
-    newest->known_until_us =
-        newest->until_us + (basic->conf->cache_s * INT64_C(1000000) < KNOWN_US ? KNOWN_US : 0);
-    if (map_put(basic->remembered, newest->digest, newest) < 0) {
-        free(newest);
-        return;
-    }
-    *basic->newest_end = newest;
-    basic->newest_end = &newest->next;
-    basic->remembered_count++;
-}
-
 /* ---- Opening and closing ---- */
 
 /* Nobody waits for it any more; on_matched() frees it. */
@@ -165,9 +118,7 @@ static void basic_close(void *self)
         free(waiting);
     }
     map_free(basic->flights);
-    while (basic->oldest != NULL)
-        forget_oldest(basic);
-    map_free(basic->remembered);
+    remembered_free(basic->remembered);
     free_identities(basic);
     htpasswd_file_free(basic->file);
     secret_free(basic->key);
@@ -191,7 +142,7 @@ static int fill(struct basic *basic, const struct conf_policy *policy, struct fa
     basic->key = secret_new(key, sizeof key);
     secret_wipe(key, sizeof key);
     basic->identities = map_new();
-    basic->remembered = map_new();
+    basic->remembered = remembered_new(basic->conf->cache_s);
     basic->flights = map_new();
     bool good = basic->key != NULL && basic->identities != NULL && basic->remembered != NULL &&
                 basic->flights != NULL;
@@ -211,7 +162,6 @@ static void *basic_open(const struct auth_settings *settings, struct fault *faul
     }
     basic->conf = settings->conf;
     basic->pool = settings->pool;
-    basic->newest_end = &basic->oldest;
     if (fill(basic, settings->policy, fault) == 0)
         return basic;
     basic_close(basic);
@@ -238,14 +188,22 @@ static void answer_good(struct identity *identity, const char *user, auth_done_f
 
 /* The name of somebody who is not in the file stays unsaid, in the audit too: it may be a password
  * in the wrong place. The caller hears the same words in either case. */
-static void answer_bad(const char *user, bool known, auth_done_fn *done, void *arg)
+static void answer_fault(const char *user, bool known, const struct fault *fault,
+                         auth_done_fn *done, void *arg)
 {
     struct principal principal = {.user = user, .method = "http_basic"};
     struct identity *claimed = known ? identity_new(&principal) : NULL;
+    done(arg, claimed, fault);
+    identity_unref(claimed);
+}
+
+static void answer_bad(const char *user, bool known, struct attempt *attempt, auth_done_fn *done,
+                       void *arg)
+{
     struct fault fault = {0};
     fault_set(&fault, FAULT_UNAUTHORIZED, "Incorrect username or password");
-    done(arg, claimed, &fault);
-    identity_unref(claimed);
+    attempt_slow(attempt);
+    answer_fault(user, known, &fault, done, arg);
 }
 
 /* ---- Checks ---- */
@@ -253,14 +211,15 @@ static void answer_bad(const char *user, bool known, auth_done_fn *done, void *a
 static void match(void *arg)
 {
     struct flight *flight = arg;
-    if (!atomic_load(&flight->abandoned))
-        flight->good = htpasswd_matches(flight->hash, flight->login.password) && flight->known;
+    if (atomic_load(&flight->abandoned))
+        return;
+    flight->good = htpasswd_matches(flight->hash, flight->login.password) && flight->known;
+    flight->worked = true;
 }
 
 static void free_flight(struct flight *flight)
 {
-    secret_wipe(flight, sizeof *flight);
-    free(flight);
+    vault_give(flight);
 }
 
 /* The user may have left the file, or got another hash, while the worker was at it. */
@@ -278,21 +237,27 @@ static void on_matched(void *arg)
     struct identity *identity = NULL;
     struct waiting *waiting;
     bool good = basic != NULL && flight->good && still_counts(basic, flight);
+    attempt_leave(&flight->attempt);
+    if (flight->worked && !flight->good) /* also when nobody has waited for the answer */
+        attempt_wrong(&flight->attempt, flight->wrong, flight->known ? flight->login.user : NULL);
     if (basic != NULL) {
         map_remove(basic->flights, flight->digest);
         flight->basic = NULL;
     }
     if (good) {
-        remember(basic, flight->digest);
+        remembered_add(basic->remembered, flight->digest);
         if ((identity = map_get(basic->identities, flight->login.user)) != NULL)
             identity_ref(identity);
     }
     while ((waiting = flight->first) != NULL) {
         flight->first = waiting->next;
-        if (good)
+        if (good) {
+            attempt_right(waiting->attempt, true);
             answer_good(identity, flight->login.user, waiting->done, waiting->arg);
-        else
-            answer_bad(flight->login.user, flight->known, waiting->done, waiting->arg);
+        } else {
+            answer_bad(flight->login.user, flight->known, waiting->attempt, waiting->done,
+                       waiting->arg);
+        }
         free(waiting);
     }
     identity_unref(identity);
@@ -300,57 +265,67 @@ static void on_matched(void *arg)
 }
 
 /* Under way, or begun now; NULL with a fault. */
-static struct flight *find_flight(struct basic *basic, const struct basic_login *login,
-                                  const char *hash, bool known, const char *digest,
+static struct flight *find_flight(struct basic *basic, const struct coming *coming,
                                   struct fault *fault)
 {
-    struct flight *flight = map_get(basic->flights, digest);
+    struct flight *flight = map_get(basic->flights, coming->digest);
     if (flight != NULL)
         return flight;
-    flight = calloc(1, sizeof *flight);
+    flight = vault_take(sizeof *flight);
     if (flight == NULL) {
         fault_set(fault, FAULT_MEMORY, "out of memory");
         return NULL;
     }
     flight->basic = basic;
-    flight->login = *login;
-    flight->known = known;
-    memcpy(flight->hash, hash, sizeof flight->hash);
-    memcpy(flight->digest, digest, sizeof flight->digest);
-    if (map_put(basic->flights, flight->digest, flight) < 0)
+    flight->login = *coming->login;
+    flight->known = coming->known;
+    flight->attempt = *coming->attempt;
+    memcpy(flight->hash, coming->hash, sizeof flight->hash);
+    memcpy(flight->digest, coming->digest, sizeof flight->digest);
+    memcpy(flight->wrong, coming->wrong, sizeof flight->wrong);
+    bool entered = attempt_enter(&flight->attempt, fault) == 0;
+    if (entered && map_put(basic->flights, flight->digest, flight) < 0)
         fault_set(fault, FAULT_MEMORY, "out of memory");
-    else if (pool_submit(basic->pool, match, on_matched, flight, fault) == 0)
+    else if (entered && pool_submit_ranked(basic->pool, attempt_rank(&flight->attempt), match,
+                                           on_matched, flight, fault) == 0)
         return flight;
-    else
+    else if (entered)
         map_remove(basic->flights, flight->digest);
+    attempt_leave(&flight->attempt);
     free_flight(flight);
     return NULL;
 }
 
-static void *begin(struct basic *basic, const struct basic_login *login, const char *hash,
-                   bool known, const char *digest, auth_done_fn *done, void *arg)
+/* While the queue is full, a wrong password is not counted: only who is trusted may try another. */
+static bool passes_queue(struct basic *basic, const struct coming *coming)
+{
+    return (coming->attempt->attempts == NULL || attempt_is_trusted(coming->attempt)) &&
+           remembered_knows(basic->remembered, coming->digest);
+}
+
+static void *begin(struct basic *basic, const struct coming *coming)
 {
     struct fault fault = {0};
     struct waiting *waiting = calloc(1, sizeof *waiting);
-    struct flight *flight =
-        waiting == NULL ? NULL : find_flight(basic, login, hash, known, digest, &fault);
+    struct flight *flight = waiting == NULL ? NULL : find_flight(basic, coming, &fault);
+    const char *user = coming->login->user;
     if (flight == NULL) {
         free(waiting);
         fault_set(&fault, FAULT_MEMORY, "out of memory");
-        if (fault.code == FAULT_OVERLOADED && is_known(basic, digest))
-            answer_good(map_get(basic->identities, login->user), login->user, done, arg);
+        if (fault.code == FAULT_OVERLOADED && passes_queue(basic, coming))
+            answer_good(map_get(basic->identities, user), user, coming->done, coming->arg);
         else
-            done(arg, NULL, &fault);
+            answer_fault(user, coming->known, &fault, coming->done, coming->arg);
         return NULL;
     }
-    *waiting = (struct waiting){flight, done, arg, flight->first};
+    *waiting = (struct waiting){flight, coming->attempt, coming->done, coming->arg, flight->first};
     flight->first = waiting;
     return waiting;
 }
 
 /* user, NUL, password, NUL, hash: none holds a NUL. -1 when libgcrypt refuses. */
-static int digest_login(const struct basic *basic, const struct basic_login *login,
-                        const char *hash, char digest[DIGEST_SHA256_TEXT])
+static int digest_login(const struct secret *key, const struct basic_login *login, const char *hash,
+                        char digest[DIGEST_SHA256_TEXT])
 {
     char text[sizeof login->user + sizeof login->password + HTPASSWD_HASH_LEN + 1];
     size_t len = 0;
@@ -360,7 +335,7 @@ static int digest_login(const struct basic *basic, const struct basic_login *log
         memcpy(text + len, parts[i], part);
         len += part;
     }
-    int result = digest_hmac_sha256(basic->key, text, len, digest);
+    int result = digest_hmac_sha256(key, text, len, digest);
     secret_wipe(text, sizeof text);
     return result;
 }
@@ -374,44 +349,85 @@ static size_t decoy_number(const struct basic *basic, const struct basic_login *
     return (size_t)strtoull(digest, NULL, 16);
 }
 
-static void *check_login(struct basic *basic, const struct basic_login *login, auth_done_fn *done,
-                         void *arg)
+/* A log-in that is admitted; coming's hash is the user's, or a decoy. */
+static void *check_admitted(struct basic *basic, struct coming *coming)
 {
-    char digest[DIGEST_SHA256_TEXT];
+    const struct basic_login *login = coming->login;
+    const struct attempts *attempts = coming->attempt->attempts;
+    const char *own = coming->known ? coming->hash : "";
+    char digest[DIGEST_SHA256_TEXT], wrong[DIGEST_SHA256_TEXT] = "";
+    if (digest_login(basic->key, login, own, digest) < 0 ||
+        (attempts != NULL && digest_login(attempts_key(attempts), login, own, wrong) < 0)) {
+        auth_refuse(coming->done, coming->arg, FAULT_SYSTEM, "the log-in cannot be digested");
+        return NULL;
+    }
+    coming->digest = digest;
+    coming->wrong = wrong;
+    if (remembered_believes(basic->remembered, digest)) {
+        attempt_right(coming->attempt, false);
+        answer_good(map_get(basic->identities, login->user), login->user, coming->done,
+                    coming->arg);
+        return NULL;
+    }
+    if (attempt_was_wrong(coming->attempt, wrong)) {
+        answer_bad(login->user, coming->known, coming->attempt, coming->done, coming->arg);
+        return NULL;
+    }
+    return begin(basic, coming);
+}
+
+static void *check_login(struct basic *basic, struct coming *coming)
+{
+    const char *user = coming->login->user;
+    struct fault fault = {0};
     const struct htpasswd *users = htpasswd_file_users(basic->file);
-    const char *hash = htpasswd_find(users, login->user);
-    bool known = hash != NULL;
-    size_t decoy = decoy_number(basic, login);
-    if (!known)
-        hash = htpasswd_decoy(users, decoy);
-    if (hash == NULL) { /* the file is empty */
-        answer_bad(login->user, false, done, arg);
-        return NULL;
+    coming->hash = htpasswd_find(users, user);
+    coming->known = coming->hash != NULL;
+    size_t decoy = decoy_number(basic, coming->login);
+    if (!coming->known)
+        coming->hash = htpasswd_decoy(users, decoy);
+    attempt_name(coming->attempt, user);
+    if (attempt_admit(coming->attempt, &fault) < 0)
+        answer_fault(user, coming->known, &fault, coming->done, coming->arg);
+    else if (coming->hash == NULL) /* the file is empty */
+        answer_bad(user, false, coming->attempt, coming->done, coming->arg);
+    else
+        return check_admitted(basic, coming);
+    return NULL;
+}
+
+/* What cannot be a log-in is a failure of its address. */
+static void refuse_header(const struct coming *coming, const char *header, struct fault *malformed)
+{
+    const struct attempts *attempts = coming->attempt->attempts;
+    char digest[DIGEST_SHA256_TEXT];
+    struct fault fault = {0};
+    if (attempt_admit(coming->attempt, &fault) < 0) {
+        coming->done(coming->arg, NULL, &fault);
+        return;
     }
-    if (digest_login(basic, login, known ? hash : "", digest) < 0) {
-        auth_refuse(done, arg, FAULT_SYSTEM, "the log-in cannot be digested");
-        return NULL;
-    }
-    if (is_remembered(basic, digest)) {
-        struct identity *identity = map_get(basic->identities, login->user);
-        answer_good(identity, login->user, done, arg);
-        return NULL;
-    }
-    return begin(basic, login, hash, known, digest, done, arg);
+    if (attempts != NULL &&
+        digest_hmac_sha256(attempts_key(attempts), header, strlen(header), digest) == 0)
+        attempt_wrong(coming->attempt, digest, NULL);
+    attempt_slow(coming->attempt);
+    coming->done(coming->arg, NULL, malformed);
 }
 
 static void *basic_check(void *self, const struct credentials *credentials, auth_done_fn *done,
                          void *arg)
 {
+    const char *header = credentials->authorization;
     struct basic_login login;
+    struct coming coming = {
+        .login = &login, .attempt = credentials->attempt, .done = done, .arg = arg};
     struct fault fault = {0};
     void *check = NULL;
-    if (credentials->authorization == NULL)
+    if (header == NULL)
         auth_refuse(done, arg, FAULT_UNAUTHORIZED, "Authorization required");
-    else if (basic_login_parse(credentials->authorization, &login, &fault) < 0)
-        done(arg, NULL, &fault);
+    else if (basic_login_parse(header, &login, &fault) < 0)
+        refuse_header(&coming, header, &fault);
     else
-        check = check_login(self, &login, done, arg);
+        check = check_login(self, &coming);
     secret_wipe(&login, sizeof login);
     return check;
 }

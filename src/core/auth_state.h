@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What auth.c and the methods (auth_local.c, auth_basic.c, auth_keystone.c) share. */
+/* What auth.c and the methods (auth_local.c, auth_basic.c, auth_keystone.c,
+ * auth_certificate.c) share. */
 #ifndef NMID_CORE_AUTH_STATE_H
 #define NMID_CORE_AUTH_STATE_H
 
@@ -30,7 +31,7 @@ struct auth_method {
     void (*cancel)(void *self, void *check);
 };
 
-extern const struct auth_method auth_local, auth_basic, auth_keystone;
+extern const struct auth_method auth_local, auth_basic, auth_keystone, auth_certificate;
 
 /* Calls done with a fault of this code and text. */
 void auth_refuse(auth_done_fn *done, void *arg, enum fault_code code, const char *format, ...)

@@ -210,6 +210,7 @@ static void send_patch(struct post *post)
         .body = post->body,
         .body_len = strlen(post->body),
         .ca_file = conf->ca_file,
+        .insecure = conf->insecure,
         .timeout_ms = callback->timeout_ms,
         .body_max = ANSWER_MAX,
     };

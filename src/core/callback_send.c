@@ -331,6 +331,7 @@ static struct client_call *send_post(struct post *post, const char *signature, s
                                      .body = post->body,
                                      .body_len = strlen(post->body),
                                      .ca_file = conf->ca_file,
+                                     .insecure = conf->insecure,
                                      .timeout_ms = conf->timeout_ms};
     struct client_call *call =
         client_start(post->callbacks->client, &request, on_done, post, fault);

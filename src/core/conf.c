@@ -129,6 +129,7 @@ void conf_free(struct conf *conf)
     for (size_t i = 0; i < conf->listener_count; i++) {
         free(conf->listeners[i].address);
         free(conf->listeners[i].socket);
+        conf_tls_clear(&conf->listeners[i].tls);
     }
     free(conf->listeners);
     free(conf->state_dir);

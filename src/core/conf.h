@@ -10,16 +10,10 @@
 #include "base/report.h"
 #include "base/secret.h"
 #include "core/conf_auth.h"
+#include "core/conf_listen.h"
 #include "core/node.h"
 
 struct driver;
-
-struct conf_listener {
-    char *address; /* a numeric IPv4 or IPv6 address; NULL for a UNIX socket */
-    unsigned port; /* 0 asks the kernel for one (logged at start) */
-    char *socket;  /* path of a UNIX socket; NULL for TCP */
-    size_t auth;   /* which of conf.auths it has */
-};
 
 enum conf_resend { CONF_RESEND_NEVER, CONF_RESEND_IF_UNSEEN };
 
@@ -39,20 +33,6 @@ struct conf_ipmi {
     enum conf_sel sel;
 };
 
-/* limits = { ... } */
-struct conf_limits {
-    unsigned connections;             /* 1024 */
-    unsigned connections_per_address; /* 64; loopback and UNIX sockets are exempt */
-    unsigned header_bytes;            /* 16384: the request line and all headers */
-    unsigned body_bytes;              /* 65536 */
-    unsigned request_s;               /* 10: to send a whole request */
-    unsigned idle_s;                  /* 60: between requests */
-    unsigned history;                 /* 10000: finished actions remembered */
-    unsigned history_days;            /* 90: and for how long; 0: however long */
-    unsigned queue;                   /* 100000: actions that may wait for the window */
-    unsigned queue_s;                 /* 300: and how long */
-};
-
 /* callback = { ... } */
 struct conf_header {
     char *name;
@@ -64,6 +44,7 @@ struct conf_callback {
     struct conf_header *headers;
     size_t header_count;
     char *ca_file;           /* or NULL: the system's */
+    bool insecure;           /* the receiver's certificate is not verified */
     struct secret *hmac_key; /* or NULL: no signature */
     char **allow;            /* prefixes of the URLs that callers may give; none: none allowed */
     size_t allow_count;

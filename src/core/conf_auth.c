@@ -12,6 +12,7 @@
 #include "core/conf_parts.h"
 #include "core/htpasswd.h"
 #include "core/policy.h"
+#include "core/tls.h"
 
 #define USERS_MAX      10000
 #define COST_MIN       10 /* of bcrypt; what is below draws a warning */
@@ -21,10 +22,13 @@
 #define CACHE_SIZE     10000
 
 /* In the order of enum auth_strategy. */
-static const char *const strategies[] = {"none", "http_basic", "keystone", NULL};
-#define STRATEGIES "\"none\", \"http_basic\" or \"keystone\""
+static const char *const strategies[] = {"none", "http_basic", "keystone", "client_certificate",
+                                         NULL};
+#define STRATEGIES "\"none\", \"http_basic\", \"keystone\" or \"client_certificate\""
 
-#define USERS_FORM "users = ( { name = \"alice\"; roles = [\"member\"]; project_id = \"...\"; } )"
+#define USERS_FORM(who) "users = ( { " who "; roles = [\"member\"]; project_id = \"...\"; } )"
+#define NOBODY_ELSE     "; who is not in it may nothing"
+#define NAME_MAX_BYTES  255
 
 /* ---- One user ---- */
 
@@ -120,6 +124,35 @@ static void read_basic(struct conf_block *block, struct conf_user *user)
         user->name = copy(block, "name", name);
 }
 
+/* Without a name of its own it is called by its subject. */
+static void read_certificate(struct conf_block *block, struct conf_user *user)
+{
+    const char *text = NULL, *name = NULL;
+    char subject[TLS_SUBJECT_MAX];
+    struct fault fault = {0};
+    int got = block_string(block, "subject", &text);
+    if (got == 0)
+        block_complain(block, "subject",
+                       "missing: expected a certificate's, as in \"CN=conductor,O=example\"");
+    else if (got > 0 && tls_subject_normalise(text, subject, &fault) < 0)
+        block_complain(block, "subject", "%s", fault.message);
+    else if (got > 0)
+        user->subject = copy(block, "subject", subject);
+    got = block_string(block, "name", &name);
+    if (got == 0 && user->subject != NULL)
+        user->name = copy(block, "subject", user->subject);
+    if (got <= 0)
+        return;
+    bool good = name[0] != '\0' && strlen(name) <= NAME_MAX_BYTES;
+    for (size_t i = 0; good && name[i] != '\0'; i++)
+        good = (unsigned char)name[i] >= ' ' && name[i] != 0x7f;
+    if (good)
+        user->name = copy(block, "name", name);
+    else
+        block_complain(block, "name", "expected 1 to %d bytes, none of them a control character",
+                       NAME_MAX_BYTES);
+}
+
 /* ---- What a user's roles are good for ---- */
 
 static bool is_known(const struct conf_policy *policy, const char *role)
@@ -163,11 +196,40 @@ static void check_use(struct conf_block *block, const struct conf_user *user, bo
                    user->name);
 }
 
+static bool is_same_text(const char *a, const char *b)
+{
+    return a != NULL && b != NULL && strcmp(a, b) == 0;
+}
+
+/* Two entries for one caller, or one name for two. */
+static void refuse_twice(struct conf_block *block, const struct conf_auth *auth,
+                         const struct conf_user *user)
+{
+    for (const struct conf_user *other = auth->users; other < user; other++) {
+        const char *key = NULL, *what = user->name;
+        if (auth->strategy != AUTH_NONE && is_same_text(other->name, user->name))
+            key = "name";
+        if (auth->strategy == AUTH_NONE && user->name != NULL && other->name != NULL &&
+            other->is_group == user->is_group && other->id == user->id)
+            key = user->is_group ? "group" : "user";
+        if (is_same_text(other->subject, user->subject)) {
+            key = "subject";
+            what = user->subject;
+        }
+        if (key != NULL) {
+            block_complain(block, key, "%s is listed twice", what);
+            return;
+        }
+    }
+}
+
 static void read_user(struct conf_block *block, struct conf_auth *auth, struct conf_user *user)
 {
     bool local = auth->strategy == AUTH_NONE;
     if (local)
         read_local(block, user);
+    else if (auth->strategy == AUTH_CLIENT_CERTIFICATE)
+        read_certificate(block, user);
     else
         read_basic(block, user);
     block_project_id(block, &user->project_id);
@@ -180,19 +242,7 @@ static void read_user(struct conf_block *block, struct conf_auth *auth, struct c
         block_complain(block, "roles", "missing: expected a list of names, as [\"member\"]");
     else if (got > 0 && user->name != NULL)
         check_use(block, user, local);
-    for (const struct conf_user *other = auth->users; other < user && user->name != NULL; other++) {
-        bool same = local ? other->name != NULL && other->is_group == user->is_group &&
-                                other->id == user->id
-                          : other->name != NULL && strcmp(other->name, user->name) == 0;
-        if (same) {
-            block_complain(block,
-                           !local           ? "name"
-                           : user->is_group ? "group"
-                                            : "user",
-                           "%s is listed twice", user->name);
-            break;
-        }
-    }
+    refuse_twice(block, auth, user);
     block_finish(block);
 }
 
@@ -252,7 +302,7 @@ static void read_http_basic(struct conf_block *block, struct conf_auth *auth)
     block_unsigned(block, "cache_s", 0, CACHE_S_MAX, &auth->cache_s);
     if (!read_users(block, auth))
         block_complain(block, "users",
-                       "missing: expected " USERS_FORM "; who is not in it may nothing");
+                       "missing: expected " USERS_FORM("name = \"alice\"") NOBODY_ELSE);
     if (got <= 0)
         return;
     struct htpasswd_file *file = htpasswd_file_new(auth->user_file, block->reader->errors);
@@ -261,6 +311,14 @@ static void read_http_basic(struct conf_block *block, struct conf_auth *auth)
     else
         compare_users(block, auth, htpasswd_file_users(file));
     htpasswd_file_free(file);
+}
+
+static void read_client_certificate(struct conf_block *block, struct conf_auth *auth)
+{
+    if (!read_users(block, auth))
+        block_complain(block, "users",
+                       "missing: expected " USERS_FORM(
+                           "subject = \"CN=conductor,O=example\"") NOBODY_ELSE);
 }
 
 static void read_keystone(struct conf_block *block, struct conf_auth *auth)
@@ -290,12 +348,13 @@ static void refuse_strangers(struct conf_block *block, enum auth_strategy strate
         const char *key;
         unsigned strategies;
     } keys[] = {
-        {"users", 1u << AUTH_NONE | 1u << AUTH_HTTP_BASIC},
+        {"users", 1u << AUTH_NONE | 1u << AUTH_HTTP_BASIC | 1u << AUTH_CLIENT_CERTIFICATE},
         {"user_file", 1u << AUTH_HTTP_BASIC},
         {"cache_s", 1u << AUTH_HTTP_BASIC | 1u << AUTH_KEYSTONE},
         {"cache_size", 1u << AUTH_KEYSTONE},
         {"auth_url", 1u << AUTH_KEYSTONE},
         {"www_authenticate_uri", 1u << AUTH_KEYSTONE},
+        {"insecure", 1u << AUTH_KEYSTONE},
     };
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         if ((keys[i].strategies & 1u << strategy) == 0 && block_take(block, keys[i].key) != NULL)
@@ -310,7 +369,7 @@ static void read_strategy(struct conf_block *block, struct conf_auth *auth)
     if (block_take(block, "strategy") == NULL)
         block_complain(block, "strategy", "missing: expected " STRATEGIES);
     block_word(block, "strategy", strategies, STRATEGIES, &strategy);
-    if (strategy > AUTH_KEYSTONE)
+    if (strategy > AUTH_CLIENT_CERTIFICATE)
         return; /* reported; and which other keys there may be, nobody knows */
     auth->unknown = false;
     auth->strategy = (enum auth_strategy)strategy;
@@ -325,6 +384,9 @@ static void read_strategy(struct conf_block *block, struct conf_auth *auth)
         break;
     case AUTH_KEYSTONE:
         read_keystone(block, auth);
+        break;
+    case AUTH_CLIENT_CERTIFICATE:
+        read_client_certificate(block, auth);
         break;
     }
     refuse_strangers(block, auth->strategy);
@@ -399,6 +461,7 @@ void conf_auth_clear(struct conf_auth *auth)
 {
     for (size_t i = 0; i < auth->user_count; i++) {
         free(auth->users[i].name);
+        free(auth->users[i].subject);
         free(auth->users[i].project_id);
         conf_names_clear(&auth->users[i].roles);
     }

@@ -55,17 +55,19 @@ struct conf_keystone {
     char *application_credential_id, *application_credential_name;
     struct secret *application_credential_secret;
     char *ca_file;
+    bool insecure; /* its certificate is not verified */
     unsigned timeout_ms;
 };
 
 /* ---- auth = { ... } ---- */
 
-enum auth_strategy { AUTH_NONE, AUTH_HTTP_BASIC, AUTH_KEYSTONE };
+enum auth_strategy { AUTH_NONE, AUTH_HTTP_BASIC, AUTH_KEYSTONE, AUTH_CLIENT_CERTIFICATE };
 
-/* One of users = ( ... ): by http_basic's name; or, on a UNIX socket with "none", a local user or
- * group. */
+/* One of users = ( ... ): by http_basic's name; by the subject of a client's certificate; or, on a
+ * UNIX socket with "none", a local user or group. */
 struct conf_user {
     char *name;
+    char *subject; /* client_certificate: RFC 4514, as "CN=conductor,O=example" */
     bool is_group;
     unsigned id; /* uid or gid */
     char *project_id;
@@ -99,6 +101,7 @@ struct conf_ironic {
     struct secret *password;
     struct conf_keystone keystone;
     char *ca_file;
+    bool insecure; /* its certificate is not verified */
     unsigned cache_s, timeout_ms;
     bool fail_open;          /* Ironic down: the configuration's status and owner count */
     bool ignore_reservation; /* else a reserved node is in flight */

@@ -80,9 +80,10 @@ int block_path(struct conf_block *block, const char *key, char **ret_path)
         return got;
     if (value[0] == '\0')
         return block_complain(block, key, "expected a path");
-    char *path = conf_path(block->reader->file, value);
-    if (path == NULL)
-        return block_complain(block, key, "out of memory");
+    char *path;
+    struct fault fault = {0};
+    if (conf_path(block->reader->file, value, &path, &fault) < 0)
+        return block_complain(block, key, "%s", fault.message);
     free(*ret_path);
     *ret_path = path;
     return 1;

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <strings.h>
 #include "base/url.h"
-#include "core/conf_file.h"
 #include "core/conf_parts.h"
 
 #define HEADERS_MAX      32
@@ -15,7 +14,6 @@
 #define HEADER_VALUE_MAX 4096
 #define KEY_MAX          1024
 #define KEY_SHORT        16
-#define CA_FILE_MAX      ((size_t)16 << 20)
 
 /* ---- Headers ---- */
 
@@ -184,23 +182,6 @@ static void read_allow(struct conf_block *block, struct conf_callback *callback)
 
 /* ---- The section ---- */
 
-/* One that cannot be read is better found now than by every post. */
-static void read_ca_file(struct conf_block *block, struct conf_callback *callback)
-{
-    struct conf_text text;
-    struct fault fault = {0};
-    if (block_path(block, "ca_file", &callback->ca_file) <= 0)
-        return;
-    if (conf_file_read(callback->ca_file, CA_FILE_MAX, &text, &fault) < 0) {
-        block_complain(block, "ca_file", "%s: %s", callback->ca_file, fault.message);
-        return;
-    }
-    if (strstr(text.bytes, "-----BEGIN ") == NULL)
-        block_complain(block, "ca_file", "%s: expected certificates in PEM form",
-                       callback->ca_file);
-    conf_text_wipe(&text);
-}
-
 static void read_key(struct conf_block *block, struct conf_callback *callback)
 {
     if (block_secret(block, "hmac_key", KEY_MAX, &callback->hmac_key) <= 0)
@@ -232,7 +213,11 @@ void conf_read_callback(struct conf_block *root)
         return;
     read_headers(&block, callback);
     read_url(&block, callback);
-    read_ca_file(&block, callback);
+    conf_read_trust(
+        &block,
+        "whoever is on the way reads each callback with its headers, and can take it in "
+        "the receiver's place",
+        &callback->ca_file, &callback->insecure);
     read_key(&block, callback);
     read_allow(&block, callback);
     block_unsigned(&block, "timeout_ms", 100, 600000, &callback->timeout_ms);

@@ -64,6 +64,7 @@ static int copy_keystone(const struct conf_keystone *from, struct conf_keystone 
             result = -1;
     }
     to->system_scope = from->system_scope;
+    to->insecure = from->insecure;
     to->timeout_ms = from->timeout_ms;
     return result;
 }
@@ -73,8 +74,8 @@ static int copy_user(const struct conf_user *from, struct conf_user *to)
     to->is_group = from->is_group;
     to->id = from->id;
     to->system = from->system;
-    return copy_text(from->name, &to->name) | copy_text(from->project_id, &to->project_id) |
-           copy_names(&from->roles, &to->roles);
+    return copy_text(from->name, &to->name) | copy_text(from->subject, &to->subject) |
+           copy_text(from->project_id, &to->project_id) | copy_names(&from->roles, &to->roles);
 }
 
 int conf_auth_copy(const struct conf_auth *from, struct conf_auth *ret_copy)

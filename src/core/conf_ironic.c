@@ -6,12 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/url.h"
-#include "core/conf_file.h"
 #include "core/conf_parts.h"
 
 #define USERNAME_MAX       255
 #define PASSWORD_MAX       1024
-#define CA_FILE_MAX        ((size_t)16 << 20)
 #define DEFAULT_CACHE_S    5
 #define DEFAULT_TIMEOUT_MS 5000
 
@@ -55,22 +53,6 @@ static void read_url(struct conf_block *block, struct conf_ironic *ironic)
         block_complain(block, "url", "out of memory");
 }
 
-/* One that cannot be read is better found now than by every request. */
-static void read_ca_file(struct conf_block *block, struct conf_ironic *ironic)
-{
-    struct conf_text text;
-    struct fault fault = {0};
-    if (block_path(block, "ca_file", &ironic->ca_file) <= 0)
-        return;
-    if (conf_file_read(ironic->ca_file, CA_FILE_MAX, &text, &fault) < 0) {
-        block_complain(block, "ca_file", "%s: %s", ironic->ca_file, fault.message);
-        return;
-    }
-    if (strstr(text.bytes, "-----BEGIN ") == NULL)
-        block_complain(block, "ca_file", "%s: expected certificates in PEM form", ironic->ca_file);
-    conf_text_wipe(&text);
-}
-
 static void read_basic(struct conf_block *block, struct conf_ironic *ironic)
 {
     const char *name;
@@ -90,7 +72,8 @@ static void read_basic(struct conf_block *block, struct conf_ironic *ironic)
         block_complain(block, "password", "it has a NUL in it");
 }
 
-/* Keystone's group has a ca_file and a timeout_ms of its own: they are the same keys. */
+/* Keystone's group has a ca_file, an insecure and a timeout_ms of its own: they are the same keys.
+ */
 static void read_keystone(struct conf_block *block, struct conf_ironic *ironic)
 {
     conf_read_keystone(block, &ironic->keystone);
@@ -99,6 +82,7 @@ static void read_keystone(struct conf_block *block, struct conf_ironic *ironic)
     if (ironic->keystone.ca_file != NULL &&
         (ironic->ca_file = strdup(ironic->keystone.ca_file)) == NULL)
         block_complain(block, "ca_file", "out of memory");
+    ironic->insecure = ironic->keystone.insecure;
 }
 
 static void read_auth(struct conf_block *block, struct conf_ironic *ironic)
@@ -112,7 +96,11 @@ static void read_auth(struct conf_block *block, struct conf_ironic *ironic)
     }
     if (ironic->auth == AUTH_HTTP_BASIC)
         read_basic(block, ironic);
-    read_ca_file(block, ironic);
+    conf_read_trust(
+        block,
+        "whoever is on the way to Ironic reads nmid's credentials, and can answer in its "
+        "place",
+        &ironic->ca_file, &ironic->insecure);
     block_unsigned(block, "timeout_ms", 100, 60000, &ironic->timeout_ms);
 }
 

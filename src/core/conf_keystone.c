@@ -5,13 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/url.h"
-#include "core/conf_file.h"
 #include "core/conf_parts.h"
 
-#define TEXT_MAX    255
-#define SECRET_MAX  4096
-#define CA_FILE_MAX ((size_t)16 << 20)
-#define TIMEOUT_MS  5000
+#define TEXT_MAX   255
+#define SECRET_MAX 4096
+#define TIMEOUT_MS 5000
 
 static bool has(struct conf_block *block, const char *key)
 {
@@ -206,23 +204,6 @@ static void read_password(struct conf_block *block, struct conf_keystone *keysto
 
 /* ---- The whole ---- */
 
-/* One that cannot be read is better found now than by every request. */
-static void read_ca_file(struct conf_block *block, struct conf_keystone *keystone)
-{
-    struct conf_text text;
-    struct fault fault = {0};
-    if (block_path(block, "ca_file", &keystone->ca_file) <= 0)
-        return;
-    if (conf_file_read(keystone->ca_file, CA_FILE_MAX, &text, &fault) < 0) {
-        block_complain(block, "ca_file", "%s: %s", keystone->ca_file, fault.message);
-        return;
-    }
-    if (strstr(text.bytes, "-----BEGIN ") == NULL)
-        block_complain(block, "ca_file", "%s: expected certificates in PEM form",
-                       keystone->ca_file);
-    conf_text_wipe(&text);
-}
-
 void conf_read_keystone(struct conf_block *block, struct conf_keystone *keystone)
 {
     keystone->timeout_ms = TIMEOUT_MS;
@@ -240,7 +221,10 @@ void conf_read_keystone(struct conf_block *block, struct conf_keystone *keystone
         read_application_credential(block, keystone);
     else
         read_password(block, keystone);
-    read_ca_file(block, keystone);
+    conf_read_trust(block,
+                    "whoever is on the way to Keystone reads nmid's password and every token, and "
+                    "can let in whom they like",
+                    &keystone->ca_file, &keystone->insecure);
     block_unsigned(block, "timeout_ms", 100, 60000, &keystone->timeout_ms);
 }
 

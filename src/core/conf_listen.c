@@ -34,6 +34,20 @@ static char *address_copy(const char *address, bool *ret_loopback)
     return strdup(text);
 }
 
+/* Clients' certificates are all that this way of authentication looks at. */
+static int check_certificates(struct conf_block *block, const struct conf_listener *listener)
+{
+    const char *key = listener->tls.certificate_file != NULL ? "tls"
+                      : listener->socket != NULL             ? "socket"
+                                                             : "address";
+    const struct conf_auth *auth = &block->reader->conf->auths[listener->auth];
+    if (auth->strategy != AUTH_CLIENT_CERTIFICATE || auth->unknown ||
+        listener->tls.client_ca_file != NULL)
+        return 0;
+    return block_complain(block, key,
+                          "auth \"client_certificate\" needs tls = { ... } with a client_ca_file");
+}
+
 /* What its auth means for an address. */
 static int check_address(struct conf_block *block, const struct conf_listener *listener,
                          bool loopback)
@@ -55,11 +69,11 @@ static int check_address(struct conf_block *block, const struct conf_listener *l
         block_warn(block, "address",
                    "auth \"none\" on %s: every user of this host may inject; prefer a socket",
                    listener->address);
-    else if (!loopback)
+    else if (!loopback && listener->tls.certificate_file == NULL)
         block_warn(block, "address",
                    "http on %s: whoever listens on the way reads passwords and tokens",
                    listener->address);
-    return 0;
+    return check_certificates(block, listener);
 }
 
 static int read_tcp(struct conf_block *block, const char *address, struct conf_listener *listener)
@@ -67,6 +81,7 @@ static int read_tcp(struct conf_block *block, const char *address, struct conf_l
     bool loopback = false;
     listener->port = DEFAULT_PORT;
     int result = block_unsigned(block, "port", 0, 65535, &listener->port) < 0 ? -1 : 0;
+    conf_read_tls(block, &listener->tls);
     listener->address = address_copy(address, &loopback);
     if (listener->address == NULL)
         return block_complain(block, "address", "expected a numeric IPv4 or IPv6 address");
@@ -77,11 +92,13 @@ static int read_socket(struct conf_block *block, struct conf_listener *listener)
 {
     if (block_take(block, "port") != NULL)
         return block_complain(block, "port", "a socket has none");
+    if (block_take(block, "tls") != NULL)
+        return block_complain(block, "tls", "a socket has none: nobody listens on the way to it");
     if (block_path(block, "socket", &listener->socket) < 0)
         return -1;
     if (strlen(listener->socket) > SOCKET_MAX)
         return block_complain(block, "socket", "longer than %zu bytes", SOCKET_MAX);
-    return 0;
+    return check_certificates(block, listener);
 }
 
 static int read_listener(struct conf_block *block, struct conf_listener *listener)

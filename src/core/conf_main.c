@@ -33,10 +33,17 @@ static const struct number_key ipmi_keys[] = {
 static const struct number_key limits_keys[] = {
     {"connections", LIMITS(connections), 1, 65536, 1024},
     {"connections_per_address", LIMITS(connections_per_address), 1, 65536, 64},
+    {"url_bytes", LIMITS(url_bytes), 256, 65536, 8192},
     {"header_bytes", LIMITS(header_bytes), 1024, 1048576, 16384},
+    {"token_bytes", LIMITS(token_bytes), 64, 65536, 8192},
     {"body_bytes", LIMITS(body_bytes), 1024, 16777216, 65536},
     {"request_s", LIMITS(request_s), 1, 3600, 10},
     {"idle_s", LIMITS(idle_s), 1, 86400, 60},
+    {"requests_per_principal", LIMITS(requests_per_principal), 1, 65536, 512},
+    {"actions_per_minute", LIMITS(actions_per_minute), 0, 10000000, 6000},
+    {"login_failures_per_address", LIMITS(login_failures_per_address), 0, 1000000, 20},
+    {"login_failures_per_user", LIMITS(login_failures_per_user), 0, 1000000, 10},
+    {"login_failures_s", LIMITS(login_failures_s), 1, 86400, 300},
     {"history", LIMITS(history), 1, 1000000, 10000},
     {"history_days", LIMITS(history_days), 0, 36500, 90},
     {"queue", LIMITS(queue), 1, 10000000, 100000},
@@ -142,12 +149,27 @@ static void read_ipmi(struct conf_block *root)
     block_finish(&block);
 }
 
+/* What is a part of the head cannot be larger than it; and where only the head was made small, the
+ * default is half of it, as it is of the head's own default. */
+static void fit_into_head(struct conf_block *block, const char *key, unsigned *value)
+{
+    unsigned most = block->reader->conf->limits.header_bytes;
+    bool given = block_take(block, key) != NULL;
+    if (!given && *value > most / 2)
+        *value = most / 2;
+    else if (given && *value > most)
+        block_complain(block, key, "expected no more than limits.header_bytes (%u)", most);
+}
+
 static void read_limits(struct conf_block *root)
 {
+    struct conf_limits *limits = &root->reader->conf->limits;
     struct conf_block block;
     if (block_group(root, "limits", "limits.", &block) <= 0)
         return;
-    read_numbers(&block, &root->reader->conf->limits, limits_keys);
+    read_numbers(&block, limits, limits_keys);
+    fit_into_head(&block, "url_bytes", &limits->url_bytes);
+    fit_into_head(&block, "token_bytes", &limits->token_bytes);
     block_finish(&block);
 }
 

@@ -78,8 +78,10 @@ void conf_text_parse(struct conf_reader *reader, const struct conf_source *sourc
 void conf_read_main(struct conf_block *root);
 int conf_defaults(struct conf *conf); /* -1 when memory is out */
 
-/* conf_listen.c */
+/* conf_listen.c, conf_tls.c */
 void conf_read_listen(struct conf_block *root);
+void conf_read_tls(struct conf_block *block, struct conf_tls *tls); /* tls = { ... } of a listener */
+void conf_tls_clear(struct conf_tls *tls);
 
 /* conf_auth.c: auth = { ... } at the top (at 0 of conf->auths) or of a listener. True when the block
  * has one, whether or not it is good; then conf->auths[at] is it. */
@@ -91,6 +93,10 @@ void conf_compare_projects(struct conf_reader *reader, const char *file);
 /* conf_keystone.c: the keys by which nmid logs in to Keystone, of a block that holds others too. */
 void conf_read_keystone(struct conf_block *block, struct conf_keystone *keystone);
 void conf_keystone_clear(struct conf_keystone *keystone);
+
+/* conf_trust.c: ca_file and insecure; meaning is the end of the warning that insecure draws. */
+void conf_read_trust(struct conf_block *block, const char *meaning, char **ret_ca_file,
+                     bool *ret_insecure);
 
 /* conf_policy.c: policy = { ... } and audit = { ... }. */
 int conf_policy_defaults(struct conf *conf);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* One file's text through libconfig. libconfig reads it as a stream from memory, so that it keeps
- * no whole copy, and the strings of its tree are wiped before they are freed. (Its scanner's
- * buffer of 16 KiB and its one-token strings are freed as they are: the library has no hook.) */
+/* One file's text through libconfig. libconfig reads it as a stream from the memory of secrets, so
+ * that there is no other whole copy, and the strings of its tree are wiped before they are freed.
+ * (What its scanner frees as it is, base/wipe.c wipes.) */
 #include <libconfig.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include "base/secret.h"
 #include "core/conf_parts.h"
@@ -40,15 +39,30 @@ static void parse_stream(struct conf_reader *reader, FILE *stream, conf_read_fn 
     config_destroy(&config);
 }
 
-/* libconfig 1.5 knows a comment only by the newline behind it: the last line gets one. */
-static char *text_copy(const struct conf_source *source)
+/* ---- The text as a stream ---- */
+
+/* libconfig 1.5 knows a comment only by the newline behind it: one is added to the end. */
+struct stream {
+    const struct conf_source *source;
+    size_t at; /* up to source->len + 1 */
+};
+
+static ssize_t stream_read(void *cookie, char *bytes, size_t room)
 {
-    char *copy = malloc(source->len + 2);
-    if (copy == NULL)
-        return NULL;
-    memcpy(copy, source->text, source->len);
-    memcpy(copy + source->len, "\n", 2);
-    return copy;
+    struct stream *stream = cookie;
+    size_t left = stream->source->len - stream->at;
+    if (stream->at > stream->source->len || room == 0)
+        return 0;
+    if (left == 0) {
+        bytes[0] = '\n';
+        stream->at++;
+        return 1;
+    }
+    if (left > room)
+        left = room;
+    memcpy(bytes, stream->source->text + stream->at, left);
+    stream->at += left;
+    return (ssize_t)left;
 }
 
 void conf_text_parse(struct conf_reader *reader, const struct conf_source *source,
@@ -62,8 +76,8 @@ void conf_text_parse(struct conf_reader *reader, const struct conf_source *sourc
         report_add(reader->errors, source->name, line, "%s", what);
         return;
     }
-    char *copy = text_copy(source);
-    FILE *stream = copy == NULL ? NULL : fmemopen(copy, source->len + 1, "r");
+    struct stream cookie = {.source = source};
+    FILE *stream = fopencookie(&cookie, "r", (cookie_io_functions_t){.read = stream_read});
     if (stream == NULL) {
         report_add(reader->errors, source->name, 0, "out of memory");
     } else {
@@ -71,9 +85,6 @@ void conf_text_parse(struct conf_reader *reader, const struct conf_source *sourc
         parse_stream(reader, stream, read);
         fclose(stream);
     }
-    if (copy != NULL)
-        secret_wipe(copy, source->len);
-    free(copy);
     if (reader->secret_line != 0 && source->public)
         report_add(reader->errors, source->name, reader->secret_line,
                    "the file holds a secret and is readable by others: chmod o-r %s", source->name);

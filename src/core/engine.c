@@ -99,6 +99,16 @@ struct audit *engine_audit(struct engine *engine)
     return engine->audit;
 }
 
+void engine_set_limits(struct engine *engine, struct limits *limits)
+{
+    engine->limits = limits;
+}
+
+struct limits *engine_limits(struct engine *engine)
+{
+    return engine->limits;
+}
+
 const struct conf *engine_conf(const struct engine *engine)
 {
     return engine->conf;

@@ -5,6 +5,7 @@
 #ifndef NMID_CORE_ENGINE_H
 #define NMID_CORE_ENGINE_H
 
+#include "core/access.h"
 #include "core/action.h"
 #include "core/conf.h"
 #include "core/journal.h"
@@ -13,6 +14,7 @@
 struct driver;
 struct audit;
 struct callbacks;
+struct limits;
 
 /* One plain request, as every contract makes it. Everything is borrowed for the call. */
 struct request {
@@ -45,40 +47,13 @@ struct callbacks *engine_callbacks(struct engine *engine);
 /* audit is borrowed until engine_free(); without one nothing is recorded. */
 void engine_set_audit(struct engine *engine, struct audit *audit);
 struct audit *engine_audit(struct engine *engine);
+
+/* The same for what callers may take. */
+void engine_set_limits(struct engine *engine, struct limits *limits);
+struct limits *engine_limits(struct engine *engine);
 const struct conf *engine_conf(const struct engine *engine);
 
 const struct node_table *engine_nodes(const struct engine *engine);
-
-/* What somebody wants to do to a node; all borrowed for the call. */
-struct access {
-    const char *ident; /* UUID, instance UUID or name */
-    const struct principal *caller;
-    enum policy_rule rule;
-    const char *operation; /* for the audit: "inject_nmi", "show", "lock" ...; static */
-    const char *contract;  /* static */
-    const char *detail;    /* for the audit, when it is allowed: what is set; or NULL */
-};
-
-/* The node, and its state, when it is there, the caller may see it and the rule allows what is
- * wanted; borrowed. Else NULL with FAULT_NODE_NOT_FOUND (another project's looks absent),
- * FAULT_FORBIDDEN or FAULT_STATE_SOURCE. The decision is in the audit: a refusal always, what is
- * allowed unless it is an injection (engine_submit() records that). */
-struct node_state;
-struct node *engine_find(struct engine *engine, const struct access *access,
-                         struct node_state *ret_state, struct fault *fault);
-
-/* The same for what concerns no node in particular (a list, the audit): 0, or -1 with
- * FAULT_FORBIDDEN. ident is NULL. */
-int engine_may(struct engine *engine, const struct access *access, struct fault *fault);
-
-/* May the caller see the node, and has it the role to read? For each node of a list. */
-bool engine_shows(const struct engine *engine, const struct node *node,
-                  const struct principal *caller);
-
-/* The same for an action: it goes with its node, or, when there is no such node any more or its
- * owner is not known now, with the project of who asked for it. */
-bool engine_shows_action(const struct engine *engine, const struct action *action,
-                         const struct principal *caller);
 
 /* Down the ladder. 0: *ret_action is the action (borrowed; *ret_repeat true when it is an earlier
  * one that this request repeats). -1: refused, nothing was sent, the fault says why. */

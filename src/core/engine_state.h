@@ -34,7 +34,8 @@ struct engine {
     struct action *telling, **telling_end; /* finished, not recorded yet; counted */
     struct loop_timer *tell;
     struct callbacks *callbacks;
-    struct audit *audit; /* borrowed; or NULL */
+    struct audit *audit;   /* borrowed; or NULL */
+    struct limits *limits; /* borrowed; or NULL */
     struct ironic *ironic; /* or NULL: the configuration is the source of states */
     loop_fn *drained;
     void *drained_arg;

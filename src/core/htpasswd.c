@@ -9,6 +9,7 @@
 #include <strings.h>
 #include "base/map.h"
 #include "base/secret.h"
+#include "base/vault.h"
 
 #define USERS_MAX 10000
 
@@ -192,15 +193,14 @@ const char *htpasswd_decoy(const struct htpasswd *users, size_t number)
 
 bool htpasswd_matches(const char *hash, const char *password)
 {
-    struct crypt_data *data = calloc(1, sizeof *data); /* 32 KB */
+    struct crypt_data *data = vault_take(sizeof *data); /* 32 KB */
     if (data == NULL)
         return false;
     /* A failure is a string that begins with an asterisk, or NULL. */
     const char *made = crypt_r(password, hash, data);
     bool good = made != NULL && made[0] == '$' && strlen(made) == HTPASSWD_HASH_LEN &&
                 secret_equal(made, HTPASSWD_HASH_LEN, hash, strlen(hash));
-    secret_wipe(data, sizeof *data);
-    free(data);
+    vault_give(data);
     return good;
 }
 

@@ -245,14 +245,15 @@ static int take_secret_file(struct info *info, const char *key, size_t max,
     struct fault fault = {0};
     if (item->type != ITEM_STRING || item->text[0] == '\0')
         return info_complain(info, key, report, "expected the path of a file (in double quotes)");
-    char *path = conf_path(info->file, item->text);
-    if (path == NULL)
-        return info_complain(info, key, report, "out of memory");
+    char *path;
+    if (conf_path(info->file, item->text, &path, &fault) < 0)
+        return info_complain(info, key, report, "%s", fault.message);
     int result;
     if (conf_file_read(path, SECRET_FILE_MAX, &text, &fault) < 0) {
         /* The path only where it looks like one: who wrote the password itself here must not find
          * it in a log. */
-        bool named = item->text[0] == '/' && strchr(item->text + 1, '/') != NULL;
+        bool named =
+            (item->text[0] == '/' || item->text[0] == '$') && strchr(item->text + 1, '/') != NULL;
         result = info_complain(info, key, report, "%s%s%s", named ? path : "", named ? ": " : "",
                                fault.message);
     } else {

@@ -405,6 +405,7 @@ static void send_request(struct question *question, const char *token)
         .headers = headers,
         .header_count = token != NULL ? HEADERS : HEADERS - 1,
         .ca_file = conf->ca_file,
+        .insecure = conf->insecure,
         .timeout_ms = conf->timeout_ms,
         .body_max = question->kind == ASK_NODE ? NODE_BODY_MAX : PAGE_BODY_MAX,
     };

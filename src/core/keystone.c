@@ -197,6 +197,7 @@ static int log_in(struct keystone *keystone, struct fault *fault)
                                      .body = body->bytes,
                                      .body_len = body->len,
                                      .ca_file = keystone->conf->ca_file,
+                                     .insecure = keystone->conf->insecure,
                                      .timeout_ms = keystone->conf->timeout_ms,
                                      .body_max = KEYSTONE_BODY_MAX,
                                      .want = "X-Subject-Token"};

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "core/audit.h"
 #include "core/engine_state.h"
+#include "core/limits.h"
 #include "core/node_state.h"
 
 static struct occupation *occupation_of(const struct engine *engine, const struct node *node)
@@ -250,7 +251,11 @@ static int climb_rest(struct engine *engine, const struct request *request, stru
                        fault) < 0)
         return -1;
     climb->rung = "daemon";
-    return engine_check_daemon(engine, fault) < 0 || check_queue(engine, fault) < 0 ? -1 : 0;
+    if (engine_check_daemon(engine, fault) < 0 || check_queue(engine, fault) < 0)
+        return -1;
+    /* The last: what was refused for another reason, or is a repeat, takes nothing. */
+    climb->rung = "limit";
+    return limits_take_action(engine->limits, request->caller, fault);
 }
 
 static int record_decision(struct engine *engine, const struct request *request,

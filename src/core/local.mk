@@ -14,26 +14,36 @@ libnmid_a_SOURCES += \
 	src/core/journal_db.c src/core/journal_db.h src/core/journal_db_state.h \
 	src/core/journal_db_write.c \
 	src/core/ladder.c \
+	src/core/limits.c src/core/limits.h \
 	src/core/policy.c src/core/policy.h \
+	src/core/tls.h src/core/tls_state.h \
 	src/core/wait.c src/core/wait.h
+if HAVE_GNUTLS
+libnmid_a_SOURCES += src/core/tls.c src/core/tls_session.c
+else
+libnmid_a_SOURCES += src/core/tls_none.c
+endif
 libnmid_a_SOURCES += \
 	src/core/conf.c src/core/conf.h src/core/conf_parts.h \
 	src/core/conf_block.c \
 	src/core/conf_callback.c \
 	src/core/conf_file.c src/core/conf_file.h \
-	src/core/conf_listen.c \
+	src/core/conf_listen.c src/core/conf_listen.h \
 	src/core/conf_main.c \
 	src/core/conf_node.c \
 	src/core/conf_scan.c \
+	src/core/conf_tls.c \
 	src/core/conf_text.c \
 	src/core/info.c src/core/info.h src/core/info_parts.h \
 	src/core/node.c src/core/node.h
 libnmid_a_SOURCES += \
-	src/core/access.c \
+	src/core/access.c src/core/access.h \
+	src/core/attempts.c src/core/attempts.h \
 	src/core/audit.c src/core/audit.h src/core/audit_read.c src/core/audit_state.h \
 	src/core/auth.c src/core/auth.h src/core/auth_state.h \
 	src/core/auth_basic.c \
-	src/core/auth_keystone.c \
+	src/core/auth_certificate.c \
+	src/core/auth_keystone.c src/core/auth_keystone_ask.c src/core/auth_keystone_state.h \
 	src/core/keystone.c src/core/keystone.h \
 	src/core/keystone_login.c \
 	src/core/keystone_parse.c src/core/keystone_parse.h \
@@ -46,8 +56,11 @@ libnmid_a_SOURCES += \
 	src/core/conf_keystone.c \
 	src/core/conf_policy.c \
 	src/core/conf_secret.c \
+	src/core/conf_trust.c \
+	src/core/delays.c src/core/delays.h \
 	src/core/htpasswd.c src/core/htpasswd.h \
 	src/core/htpasswd_file.c \
+	src/core/remembered.c src/core/remembered.h \
 	src/core/ironic.c src/core/ironic.h src/core/ironic_state.h \
 	src/core/ironic_ask.c src/core/ironic_known.c \
 	src/core/ironic_parse.c src/core/ironic_parse.h \

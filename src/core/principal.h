@@ -16,7 +16,7 @@ struct principal {
     const char *user_id;    /* Keystone's; or NULL: then the name is the identity */
     const char *project_id; /* or NULL */
     const char *address;    /* "127.0.0.1", "unix" ...; of the request, not of the identity */
-    const char *method;     /* "none", "local", "http_basic", "keystone"; static */
+    const char *method;     /* "none", "local", "http_basic", "keystone", "client_certificate"; static */
     unsigned roles;         /* ROLE_BIT()s */
     bool system;            /* of the whole system: every node counts as its own */
     bool administrator;     /* may do everything, with every node */

@@ -3,7 +3,7 @@
  * go through two templates of our own (command byte, completion code, data), so that one object
  * serves every command and the data is read by us to the byte. All objects are shared by the
  * sessions of the thread: filling one again costs a tenth of creating it. 2.0 packets are of
- * ipmi_seal.c, with libfreeipmi's proofs and keys. */
+ * ipmi_seal.c, their proofs and keys of ipmi_codec_proof.c. */
 #include "drivers/ipmi_codec.h"
 
 #include <stdlib.h>
@@ -25,16 +25,6 @@ static fiid_template_t answer_template = {
     {8 * IPMI_DATA_MAX, "data", FIID_FIELD_OPTIONAL | FIID_FIELD_LENGTH_VARIABLE},
     {0, "", 0}};
 
-static const struct suite suite_3 = {IPMI_AUTHENTICATION_ALGORITHM_RAKP_HMAC_SHA1,
-                                     IPMI_INTEGRITY_ALGORITHM_HMAC_SHA1_96, 20};
-static const struct suite suite_17 = {IPMI_AUTHENTICATION_ALGORITHM_RAKP_HMAC_SHA256,
-                                      IPMI_INTEGRITY_ALGORITHM_HMAC_SHA256_128, 32};
-
-const struct suite *ipmi_codec_suite(const struct ipmi_channel *channel)
-{
-    return channel->suite == 17 ? &suite_17 : &suite_3;
-}
-
 static int create_objects(struct ipmi_codec *codec)
 {
     fiid_field_t *templates[OBJECTS] = {
@@ -47,8 +37,6 @@ static int create_objects(struct ipmi_codec *codec)
         [MESSAGE_TRAILER_IN] = tmpl_lan_msg_trlr,
         [REQUEST] = request_template,
         [ANSWER] = answer_template,
-        [RAKP_2] = tmpl_rmcpplus_rakp_message_2,
-        [RAKP_4] = tmpl_rmcpplus_rakp_message_4,
     };
     for (int i = 0; i < OBJECTS; i++) {
         codec->object[i] = fiid_obj_create(templates[i]);
@@ -157,6 +145,7 @@ static void assemble_1_5(struct ipmi_codec *codec, uint8_t auth_type, uint32_t s
                                    codec->object[REQUEST], secret ? channel->password : NULL,
                                    secret ? channel->password_len : 0, out->bytes,
                                    sizeof out->bytes, IPMI_INTERFACE_FLAGS_DEFAULT));
+    fiid_obj_clear(header); /* it may have the password in clear */
 }
 
 void ipmi_codec_command(struct ipmi_codec *codec, const struct ipmi_channel *channel,
@@ -200,8 +189,7 @@ void ipmi_codec_activate(struct ipmi_codec *codec, const struct ipmi_channel *ch
         assemble_1_5(codec, channel->auth_type, 0, channel->bmc_id, channel, ret_out);
 }
 
-/* Tag, one byte of the message's own, two reserved, a session id. */
-static size_t put_setup(uint8_t *bytes, uint8_t tag, uint8_t second, uint32_t id)
+size_t ipmi_codec_setup(uint8_t *bytes, uint8_t tag, uint8_t second, uint32_t id)
 {
     bytes[0] = tag;
     bytes[1] = second;
@@ -215,11 +203,15 @@ void ipmi_codec_open(struct ipmi_codec *codec, const struct ipmi_channel *channe
                      struct ipmi_datagram *ret_out)
 {
     (void)codec;
-    const struct suite *suite = ipmi_codec_suite(channel);
-    const uint8_t algorithms[3] = {suite->authentication, suite->integrity,
+    /* Table 22-20; 17 is from DCMI 1.1. */
+    bool is_17 = channel->suite == 17;
+    const uint8_t algorithms[3] = {is_17 ? IPMI_AUTHENTICATION_ALGORITHM_RAKP_HMAC_SHA256
+                                         : IPMI_AUTHENTICATION_ALGORITHM_RAKP_HMAC_SHA1,
+                                   is_17 ? IPMI_INTEGRITY_ALGORITHM_HMAC_SHA256_128
+                                         : IPMI_INTEGRITY_ALGORITHM_HMAC_SHA1_96,
                                    IPMI_CONFIDENTIALITY_ALGORITHM_AES_CBC_128};
     uint8_t payload[32] = {0}; /* table 13-9 */
-    size_t len = put_setup(payload, tag, channel->privilege, channel->console_id);
+    size_t len = ipmi_codec_setup(payload, tag, channel->privilege, channel->console_id);
     for (uint8_t i = 0; i < 3; i++, len += 8) {
         payload[len] = i; /* authentication, integrity, confidentiality */
         payload[len + 3] = 8;
@@ -236,11 +228,6 @@ const char *ipmi_codec_name(const struct ipmi_channel *channel, unsigned *ret_le
     return *ret_len > 0 ? channel->username : NULL;
 }
 
-const void *ipmi_codec_password(const struct ipmi_channel *channel)
-{
-    return channel->password_len > 0 ? channel->password : NULL;
-}
-
 void ipmi_codec_rakp_1(struct ipmi_codec *codec, const struct ipmi_channel *channel, uint8_t tag,
                        struct ipmi_datagram *ret_out)
 {
@@ -248,34 +235,11 @@ void ipmi_codec_rakp_1(struct ipmi_codec *codec, const struct ipmi_channel *chan
     unsigned name_len;
     const char *name = ipmi_codec_name(channel, &name_len);
     uint8_t payload[44] = {0}; /* table 13-11 */
-    put_setup(payload, tag, 0, channel->bmc_id);
+    ipmi_codec_setup(payload, tag, 0, channel->bmc_id);
     memcpy(payload + 8, channel->console_random, 16);
     payload[24] = channel->privilege | 0x10; /* look the user up by the name only */
     payload[27] = (uint8_t)name_len;
     if (name != NULL)
         memcpy(payload + 28, name, name_len);
     ipmi_frame(IPMI_PAYLOAD_TYPE_RAKP_MESSAGE_1, payload, 28 + name_len, ret_out);
-}
-
-void ipmi_codec_rakp_3(struct ipmi_codec *codec, const struct ipmi_channel *channel, uint8_t tag,
-                       uint8_t status, struct ipmi_datagram *ret_out)
-{
-    (void)codec;
-    uint8_t payload[8 + 64]; /* table 13-13 */
-    size_t len = put_setup(payload, tag, status, channel->bmc_id);
-    unsigned name_len;
-    const char *name = ipmi_codec_name(channel, &name_len);
-    /* Quirk "intel20": this code is made as if the lookup were by name and privilege. */
-    uint8_t lookup = (channel->workarounds & IPMI_WORKAROUND_INTEL20)
-                         ? IPMI_USER_NAME_PRIVILEGE_LOOKUP
-                         : IPMI_NAME_ONLY_LOOKUP;
-    int code_len = ipmi_calculate_rakp_3_key_exchange_authentication_code(
-        ipmi_codec_suite(channel)->authentication, ipmi_codec_password(channel),
-        channel->password_len, channel->bmc_random, 16, channel->console_id, lookup,
-        channel->privilege, name, name_len, payload + len, sizeof payload - len);
-    ret_out->len = 0;
-    if (code_len >= 0) /* who gives up proves nothing */
-        ipmi_frame(IPMI_PAYLOAD_TYPE_RAKP_MESSAGE_3, payload,
-                   status == 0 ? len + (size_t)code_len : len, ret_out);
-    secret_wipe(payload, sizeof payload);
 }

@@ -113,7 +113,7 @@ enum ipmi_ignored ipmi_codec_read(struct ipmi_codec *codec, const struct ipmi_ch
 bool ipmi_codec_proves_rakp_2(struct ipmi_codec *codec, const struct ipmi_channel *channel);
 bool ipmi_codec_proves_rakp_4(struct ipmi_codec *codec, const struct ipmi_channel *channel);
 
-/* SIK, K1 and K2 from what both sides know now. */
+/* SIK, K1 and K2 from what both sides know now; -1 when libgcrypt refuses. */
 int ipmi_codec_keys(struct ipmi_codec *codec, struct ipmi_channel *channel);
 
 #endif

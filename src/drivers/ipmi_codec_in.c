@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The codec's way in: datagrams to packets, the checks of their authenticity, and the keys. */
+/* The codec's way in: datagrams to packets, and the checks of their authenticity. */
 #include <string.h>
 #include "drivers/ipmi_codec_state.h"
 #include "drivers/ipmi_info.h"
@@ -141,12 +141,16 @@ static enum ipmi_ignored read_sealed(struct ipmi_codec *codec, const struct ipmi
     return IPMI_GOOD;
 }
 
-/* Puts a payload into libfreeipmi's object, for its proof. */
-static enum ipmi_ignored keep_for_proof(fiid_obj_t message, const uint8_t *payload, size_t len)
+/* Keeps what lies behind the first `from` bytes of RAKP 2 or 4: its proof. */
+static enum ipmi_ignored keep_proof(struct ipmi_codec *codec, const uint8_t *payload, size_t len,
+                                    size_t from)
 {
-    return fiid_obj_clear(message) < 0 || fiid_obj_set_all(message, payload, (unsigned)len) < 0
-               ? IPMI_IGNORED_MALFORMED
-               : IPMI_GOOD;
+    codec->proof_len = len > from ? len - from : 0;
+    if (codec->proof_len > sizeof codec->proof)
+        return IPMI_IGNORED_MALFORMED;
+    if (codec->proof_len > 0)
+        memcpy(codec->proof, payload + from, codec->proof_len);
+    return IPMI_GOOD;
 }
 
 static enum ipmi_ignored read_2_0(struct ipmi_codec *codec, const struct ipmi_channel *channel,
@@ -168,10 +172,10 @@ static enum ipmi_ignored read_2_0(struct ipmi_codec *codec, const struct ipmi_ch
         return read_setup(IPMI_PACKET_OPEN, payload, size, packet);
     case IPMI_PAYLOAD_TYPE_RAKP_MESSAGE_2:
         why = read_setup(IPMI_PACKET_RAKP_2, payload, size, packet);
-        return why == IPMI_GOOD ? keep_for_proof(codec->object[RAKP_2], payload, size) : why;
+        return why == IPMI_GOOD ? keep_proof(codec, payload, size, 40) : why;
     case IPMI_PAYLOAD_TYPE_RAKP_MESSAGE_4:
         why = read_setup(IPMI_PACKET_RAKP_4, payload, size, packet);
-        return why == IPMI_GOOD ? keep_for_proof(codec->object[RAKP_4], payload, size) : why;
+        return why == IPMI_GOOD ? keep_proof(codec, payload, size, 8) : why;
     case IPMI_PAYLOAD_TYPE_IPMI:
         return IPMI_IGNORED_SESSION;
     default:
@@ -187,68 +191,14 @@ enum ipmi_ignored ipmi_codec_read(struct ipmi_codec *codec, const struct ipmi_ch
         bytes[3] != RMCP_HDR_MESSAGE_CLASS_IPMI)
         return IPMI_IGNORED_MALFORMED;
     struct ipmi_packet packet = {0};
-    enum ipmi_ignored why = bytes[4] == IPMI_AUTHENTICATION_TYPE_RMCPPLUS
-                                ? read_2_0(codec, channel, bytes, len, &packet)
-                                : read_1_5(codec, channel, bytes, len, &packet);
+    enum ipmi_ignored why;
+    if (bytes[4] == IPMI_AUTHENTICATION_TYPE_RMCPPLUS) {
+        why = read_2_0(codec, channel, bytes, len, &packet);
+    } else {
+        why = read_1_5(codec, channel, bytes, len, &packet);
+        fiid_obj_clear(codec->object[LAN_SESSION_IN]); /* it may have the password in clear */
+    }
     if (why == IPMI_GOOD)
         *ret_packet = packet;
     return why;
-}
-
-/* ---- Proofs and keys ---- */
-
-/* Quirks "supermicro20" (H8QME: the code is one byte too long) and "sun20" (Sun Fire 4100: too long
- * with SHA1): cut it to its length before it is compared. */
-static void cut_code(fiid_obj_t message, const struct ipmi_channel *channel)
-{
-    uint8_t code[64];
-    unsigned want = ipmi_codec_suite(channel)->code_len;
-    unsigned quirks = IPMI_WORKAROUND_SUPERMICRO20 | IPMI_WORKAROUND_SUN20;
-    if ((channel->workarounds & quirks) == 0)
-        return;
-    int len = fiid_obj_get_data(message, "key_exchange_authentication_code", code, sizeof code);
-    if (len <= (int)want)
-        return;
-    fiid_obj_clear_field(message, "key_exchange_authentication_code");
-    fiid_obj_set_data(message, "key_exchange_authentication_code", code, want);
-}
-
-bool ipmi_codec_proves_rakp_2(struct ipmi_codec *codec, const struct ipmi_channel *channel)
-{
-    unsigned name_len;
-    const char *name = ipmi_codec_name(channel, &name_len);
-    fiid_obj_t message = codec->object[RAKP_2];
-    cut_code(message, channel);
-    return ipmi_rmcpplus_check_rakp_2_key_exchange_authentication_code(
-               ipmi_codec_suite(channel)->authentication, ipmi_codec_password(channel),
-               channel->password_len, channel->console_id, channel->bmc_id, channel->console_random,
-               16, channel->bmc_random, 16, channel->bmc_guid, 16, IPMI_NAME_ONLY_LOOKUP,
-               channel->privilege, name, name_len, message) == 1;
-}
-
-bool ipmi_codec_proves_rakp_4(struct ipmi_codec *codec, const struct ipmi_channel *channel)
-{
-    return ipmi_rmcpplus_check_rakp_4_integrity_check_value(
-               ipmi_codec_suite(channel)->authentication, channel->sik, channel->sik_len,
-               channel->console_random, 16, channel->bmc_id, channel->bmc_guid, 16,
-               codec->object[RAKP_4]) == 1;
-}
-
-int ipmi_codec_keys(struct ipmi_codec *codec, struct ipmi_channel *channel)
-{
-    (void)codec;
-    const struct suite *suite = ipmi_codec_suite(channel);
-    unsigned name_len;
-    const char *name = ipmi_codec_name(channel, &name_len);
-    void *sik = channel->sik, *integrity = channel->integrity_key,
-         *cipher = channel->confidentiality_key;
-    channel->sik_len = sizeof channel->sik;
-    channel->integrity_len = sizeof channel->integrity_key;
-    channel->confidentiality_len = sizeof channel->confidentiality_key;
-    return ipmi_calculate_rmcpplus_session_keys(
-        suite->authentication, suite->integrity, IPMI_CONFIDENTIALITY_ALGORITHM_AES_CBC_128,
-        ipmi_codec_password(channel), channel->password_len, channel->has_k_g ? channel->k_g : NULL,
-        channel->has_k_g ? 20 : 0, channel->console_random, 16, channel->bmc_random, 16,
-        IPMI_NAME_ONLY_LOOKUP, channel->privilege, name, name_len, &sik, &channel->sik_len,
-        &integrity, &channel->integrity_len, &cipher, &channel->confidentiality_len);
 }

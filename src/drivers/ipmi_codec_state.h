@@ -19,31 +19,23 @@ enum object {
     MESSAGE_TRAILER_IN,
     REQUEST,
     ANSWER,
-    RAKP_2,
-    RAKP_4,
     OBJECTS
 };
 
 struct ipmi_codec {
     fiid_obj_t object[OBJECTS];
     struct ipmi_seal *seal;
-};
-
-/* Algorithm numbers of a cipher suite (table 22-20; 17 from DCMI 1.1). Both use AES-CBC-128. */
-struct suite {
-    uint8_t authentication, integrity;
-    unsigned code_len; /* of the key exchange authentication code */
+    uint8_t proof[64]; /* of the newest RAKP 2 or 4 that was read */
+    size_t proof_len;
 };
 
 /* The two's complement checksum of section 13.8. */
 uint8_t ipmi_codec_checksum(const uint8_t *bytes, size_t len);
 
-const struct suite *ipmi_codec_suite(const struct ipmi_channel *channel);
-
 /* The user name for the RAKP messages; NULL when there is none. */
 const char *ipmi_codec_name(const struct ipmi_channel *channel, unsigned *ret_len);
 
-/* The password as libfreeipmi wants it; NULL when there is none. */
-const void *ipmi_codec_password(const struct ipmi_channel *channel);
+/* Tag, one byte of the message's own, two reserved, a session id. Their length. */
+size_t ipmi_codec_setup(uint8_t *bytes, uint8_t tag, uint8_t second, uint32_t id);
 
 #endif

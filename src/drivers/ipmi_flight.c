@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/secret.h"
+#include "base/vault.h"
 #include "drivers/ipmi_session.h"
 
 #define STARTS_A_TURN 64 /* sessions begun before the loop reads again: paced sends */
@@ -55,7 +56,7 @@ static void flight_free(struct flight *flight)
         flight->next->link = flight->link;
     action_unref(flight->action);
     node_unref(flight->node);
-    free(flight);
+    vault_give(flight);
 }
 
 static void complete_probe(struct flight *flight, enum action_outcome outcome, enum fault_code code,
@@ -123,12 +124,15 @@ static void complete_session(struct flight *flight)
 
 /* ---- A flight's way ---- */
 
-/* Sends what the session wants sent. What the kernel refuses is sent again by the session's own
- * timer. */
-static void flight_send(struct flight *flight, const struct ipmi_datagram *out)
+/* Sends what the session wants sent, and wipes it: a 1.5 packet may have the password in clear. -1:
+ * the kernel refuses it. But for the interrupt, the session's own timer then sends it again. */
+static int flight_send(struct flight *flight, struct ipmi_datagram *out)
 {
-    if (out->len > 0)
-        ipmi_net_send(flight->ipmi->net, &flight->peer, out->bytes, out->len);
+    if (out->len == 0)
+        return 0;
+    int result = ipmi_net_send(flight->ipmi->net, &flight->peer, out->bytes, out->len);
+    secret_wipe(out->bytes, out->len);
+    return result;
 }
 
 /* *sent* is on disk: the one irreversible datagram. Another one asks the journal again. */
@@ -138,7 +142,7 @@ static void on_go(void *arg)
     struct ipmi_datagram out;
     flight->waiting = false;
     ipmi_session_go(&flight->session, clock_mono_us(), &out);
-    if (out.len > 0 && ipmi_net_send(flight->ipmi->net, &flight->peer, out.bytes, out.len) < 0) {
+    if (flight_send(flight, &out) < 0) {
         ipmi_session_unsent(&flight->session, clock_mono_us(), &out);
         flight_send(flight, &out);
     }
@@ -342,12 +346,12 @@ static void on_lookup(void *arg, const struct sockaddr_storage *address, const c
 struct flight *ipmi_flight_new(struct ipmi *ipmi, struct node *node, struct action *action,
                                driver_probe_fn *done, void *arg)
 {
-    struct flight *flight = calloc(1, sizeof *flight);
+    struct flight *flight = vault_take(sizeof *flight); /* its session has a password and keys */
     if (flight == NULL)
         return NULL;
     flight->timer = loop_timer_new(ipmi->loop, on_timer, flight, NULL);
     if (flight->timer == NULL) {
-        free(flight);
+        vault_give(flight);
         return NULL;
     }
     flight->ipmi = ipmi;

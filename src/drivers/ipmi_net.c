@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/map.h"
+#include "base/secret.h"
 
 #define BATCH         64
 #define ROUNDS        4 /* batches a turn, so that the rest of the loop gets its share */
@@ -157,6 +158,8 @@ static void deliver(struct ipmi_net *net, int i)
         net->counts.oversized++;
     else
         peer->receive(peer->arg, net->buffers[i], message->msg_len);
+    /* A 1.5 BMC may send its password in clear. */
+    secret_wipe(net->buffers[i], message->msg_len < BUFFER ? message->msg_len : BUFFER);
 }
 
 static void receive_all(struct ipmi_net *net, int fd)

@@ -4,6 +4,7 @@
 #include <gcrypt.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/digest.h"
 #include "base/secret.h"
 
 #define HEADER        16 /* RMCP, format, payload type, session id, sequence number, length */
@@ -18,8 +19,7 @@
 #define AUTHENTICATED 0x40
 
 struct ipmi_seal {
-    gcry_cipher_hd_t aes;
-    gcry_md_hd_t sha1, sha256; /* HMACs */
+    gcry_cipher_hd_t aes; /* with a key only while it works */
 };
 
 static void put32(uint8_t *bytes, uint32_t x)
@@ -40,9 +40,10 @@ struct ipmi_seal *ipmi_seal_new(struct fault *fault)
         fault_set(fault, FAULT_MEMORY, "out of memory");
         return NULL;
     }
+    uint8_t code[DIGEST_MAX];
     if (gcry_cipher_open(&seal->aes, GCRY_CIPHER_AES128, GCRY_CIPHER_MODE_CBC, 0) != 0 ||
-        gcry_md_open(&seal->sha1, GCRY_MD_SHA1, GCRY_MD_FLAG_HMAC) != 0 ||
-        gcry_md_open(&seal->sha256, GCRY_MD_SHA256, GCRY_MD_FLAG_HMAC) != 0) {
+        digest_hmac(DIGEST_SHA1, "", 0, "", 0, code) < 0 ||
+        digest_hmac(DIGEST_SHA256, "", 0, "", 0, code) < 0) {
         fault_set(fault, FAULT_SYSTEM, "libgcrypt has no AES-128, SHA-1 or SHA-256 (FIPS mode?)");
         ipmi_seal_free(seal);
         return NULL;
@@ -55,8 +56,6 @@ void ipmi_seal_free(struct ipmi_seal *seal)
     if (seal == NULL)
         return;
     gcry_cipher_close(seal->aes);
-    gcry_md_close(seal->sha1);
-    gcry_md_close(seal->sha256);
     free(seal);
 }
 
@@ -107,17 +106,16 @@ int ipmi_unframe(const uint8_t *bytes, size_t len, bool one_less, uint8_t *ret_t
 }
 
 /* HMAC-SHA1-96 (suite 3) or HMAC-SHA256-128 (suite 17) over bytes 4 to len; how long it is. */
-static size_t authenticate(struct ipmi_seal *seal, const struct ipmi_channel *channel,
-                           const uint8_t *bytes, size_t len, uint8_t code[16])
+static size_t authenticate(const struct ipmi_channel *channel, const uint8_t *bytes, size_t len,
+                           uint8_t code[16])
 {
+    uint8_t digest[DIGEST_MAX];
     bool is_17 = channel->suite == 17;
-    gcry_md_hd_t md = is_17 ? seal->sha256 : seal->sha1;
     size_t code_len = is_17 ? 16 : 12;
-    /* Setting the key also begins anew. */
-    if (gcry_md_setkey(md, channel->integrity_key, channel->integrity_len) != 0)
+    if (digest_hmac(is_17 ? DIGEST_SHA256 : DIGEST_SHA1, channel->integrity_key,
+                    channel->integrity_len, bytes + 4, len - 4, digest) < 0)
         return 0;
-    gcry_md_write(md, bytes + 4, len - 4);
-    memcpy(code, gcry_md_read(md, 0), code_len);
+    memcpy(code, digest, code_len);
     return code_len;
 }
 
@@ -126,6 +124,13 @@ static bool set_cipher(struct ipmi_seal *seal, const struct ipmi_channel *channe
 {
     return gcry_cipher_setkey(seal->aes, channel->confidentiality_key, BLOCK) == 0 &&
            gcry_cipher_setiv(seal->aes, vector, BLOCK) == 0;
+}
+
+/* The schedule of the session's key gives way to that of no key. */
+static void clear_cipher(struct ipmi_seal *seal)
+{
+    static const uint8_t nothing[BLOCK];
+    (void)!gcry_cipher_setkey(seal->aes, nothing, BLOCK);
 }
 
 void ipmi_seal(struct ipmi_seal *seal, const struct ipmi_channel *channel, uint32_t sequence,
@@ -142,8 +147,10 @@ void ipmi_seal(struct ipmi_seal *seal, const struct ipmi_channel *channel, uint3
         body[len + i] = (uint8_t)(i + 1);
     body[size - 1] = (uint8_t)pad;
     secret_random(vector, BLOCK);
-    if (!set_cipher(seal, channel, vector) ||
-        gcry_cipher_encrypt(seal->aes, body, size, NULL, 0) != 0)
+    bool encrypted = set_cipher(seal, channel, vector) &&
+                     gcry_cipher_encrypt(seal->aes, body, size, NULL, 0) == 0;
+    clear_cipher(seal);
+    if (!encrypted)
         return;
     put_header(bytes, ENCRYPTED | AUTHENTICATED, channel->bmc_id, sequence, BLOCK + size);
     /* The trailer (table 13-8): filled to whole words from the authentication type on, which the
@@ -153,7 +160,7 @@ void ipmi_seal(struct ipmi_seal *seal, const struct ipmi_channel *channel, uint3
     bytes[at++] = 0xff;
     bytes[at++] = 2;
     bytes[at++] = NEXT_HEADER;
-    size_t code_len = authenticate(seal, channel, bytes, at, bytes + at);
+    size_t code_len = authenticate(channel, bytes, at, bytes + at);
     if (code_len > 0)
         ret_out->len = at + code_len;
 }
@@ -173,12 +180,15 @@ enum ipmi_ignored ipmi_unseal(struct ipmi_seal *seal, const struct ipmi_channel 
     if (size < 2 * BLOCK || size % BLOCK != 0 || size > len - HEADER - 2 - code_len)
         return IPMI_IGNORED_MALFORMED;
     if (bytes[PAYLOAD_TYPE] != (ENCRYPTED | AUTHENTICATED) ||
-        authenticate(seal, channel, bytes, len - code_len, code) != code_len ||
+        authenticate(channel, bytes, len - code_len, code) != code_len ||
         !secret_equal(code, code_len, bytes + len - code_len, code_len))
         return IPMI_IGNORED_AUTHCODE;
     size -= BLOCK;
-    if (!set_cipher(seal, channel, bytes + HEADER) ||
-        gcry_cipher_decrypt(seal->aes, message, size, bytes + HEADER + BLOCK, size) != 0)
+    bool decrypted =
+        set_cipher(seal, channel, bytes + HEADER) &&
+        gcry_cipher_decrypt(seal->aes, message, size, bytes + HEADER + BLOCK, size) == 0;
+    clear_cipher(seal);
+    if (!decrypted)
         return IPMI_IGNORED_MALFORMED;
     size_t pad = message[size - 1];
     if (pad + 1 > size || pad >= BLOCK)

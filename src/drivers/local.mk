@@ -3,7 +3,7 @@ libnmid_a_SOURCES += src/drivers/ipmi_info.c src/drivers/ipmi_info.h
 libnmid_a_SOURCES += \
 	src/drivers/ipmi.c src/drivers/ipmi.h \
 	src/drivers/ipmi_codec.c src/drivers/ipmi_codec.h src/drivers/ipmi_codec_in.c \
-	src/drivers/ipmi_codec_state.h \
+	src/drivers/ipmi_codec_proof.c src/drivers/ipmi_codec_state.h \
 	src/drivers/ipmi_exchange.c src/drivers/ipmi_exchange.h \
 	src/drivers/ipmi_evidence.c src/drivers/ipmi_explain.c \
 	src/drivers/ipmi_flight.c src/drivers/ipmi_flight.h \

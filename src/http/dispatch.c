@@ -177,7 +177,8 @@ const char *http_base_url(const struct http_exchange *exchange, char url[HTTP_BA
 {
     const char *host = http_header(exchange, "Host");
     const char *proto = http_header(exchange, "X-Forwarded-Proto");
-    bool secure = proto != NULL && strcmp(proto, "https") == 0;
+    bool secure = exchange->connection->listener->tls != NULL ||
+                  (proto != NULL && strcmp(proto, "https") == 0);
     if (host == NULL || host[0] == '\0' || strlen(host) > 300)
         url[0] = '\0';
     else

@@ -39,7 +39,8 @@ const char *http_method(const struct http_exchange *exchange); /* "HEAD" comes a
 const char *http_path(const struct http_exchange *exchange);   /* as sent, without the query */
 
 /* A segment that the pattern took, percent-decoded. "" when it cannot name anything: it decodes to
- * a slash, a NUL, a control character or no UTF-8. NULL when the pattern has no such name. */
+ * a slash, a NUL, a control character or no UTF-8, or is a dot segment. NULL when the pattern has no
+ * such name. */
 const char *http_param(const struct http_exchange *exchange, const char *name);
 const char *http_param_raw(const struct http_exchange *exchange, const char *name); /* as sent */
 
@@ -71,6 +72,9 @@ const char *http_address(const struct http_exchange *exchange); /* "127.0.0.1", 
 const char *http_base_url(const struct http_exchange *exchange, char url[HTTP_BASE_MAX]);
 
 bool http_stopping(const struct http_exchange *exchange);       /* no new connections are taken */
+
+/* How many connections stand: over TCP, or (local) over UNIX sockets. */
+size_t http_connections(const struct http_exchange *exchange, bool local);
 
 /* ---- The answer ---- */
 

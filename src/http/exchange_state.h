@@ -28,6 +28,7 @@ struct http_exchange {
     struct auth_call *check;    /* of the credentials, while it waits */
     struct identity *identity;  /* counted; NULL until it is known */
     struct principal principal; /* its, with the address of this connection */
+    struct account *account;    /* its, while this is under way; or NULL */
     struct MHD_Response *response;
     unsigned status;
     char request_id[48];

@@ -207,15 +207,57 @@ bool guard_host_is_ours(const char *value, size_t len, const char *own_address)
            text_is(host, host_len, own_address);
 }
 
-/* Whose credentials would count? The one that a proxy before us has looked at, or the other? */
-static int check_credentials(const struct guard_head *head, struct fault *fault)
+/* Of two of these, which would count? The one that a proxy before us has looked at, or the other? */
+static int check_single(const struct guard_head *head, struct fault *fault)
 {
+    static const char *const names[] = {"Authorization", "X-Auth-Token",     "Idempotency-Key",
+                                        "Content-Type",  "Content-Encoding", "Origin"};
     const struct guard_field *first = NULL;
-    if (fields_named(head, "Authorization", &first) > 1)
-        return fault_set(fault, FAULT_MALFORMED, "There is more than one Authorization.");
-    if (fields_named(head, "X-Auth-Token", &first) > 1)
-        return fault_set(fault, FAULT_MALFORMED, "There is more than one X-Auth-Token.");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (fields_named(head, names[i], &first) > 1)
+            return fault_set(fault, FAULT_MALFORMED, "There is more than one %s.", names[i]);
+    }
     return 0;
+}
+
+/* What is asked of the body or of the server, and is not to be had: 415 (RFC 9110, 8.4) and 417
+ * (10.1.1). Who read the body before us may have decoded it. */
+static int check_wishes(const struct guard_head *head, const struct guard_body *body,
+                        unsigned *ret_status, struct fault *fault)
+{
+    const struct guard_field *coding = NULL, *expect = NULL;
+    if (fields_named(head, "Content-Encoding", &coding) > 0 &&
+        !text_is(coding->value, coding->value_len, "identity")) {
+        *ret_status = 415;
+        return fault_set(fault, FAULT_MALFORMED, "The body has a Content-Encoding.");
+    }
+    *ret_status = 417;
+    if (fields_named(head, "Expect", &expect) == 0 || strcmp(head->version, "HTTP/1.0") == 0)
+        return 0;
+    if (!text_is(expect->value, expect->value_len, "100-continue"))
+        return fault_set(fault, FAULT_MALFORMED, "The Expect is not 100-continue.");
+    /* libmicrohttpd 0.9.75 would ask for a body all the same, and cannot answer when another request
+     * is there already: this one would be carried out, and its outcome lost. */
+    if (!body->chunked && body->length == 0)
+        return fault_set(fault, FAULT_MALFORMED, "There is an Expect without a body.");
+    return 0;
+}
+
+/* RFC 9110, 7.2: a host and perhaps a port; or nothing. */
+static bool host_is_valid(const char *value, size_t len)
+{
+    const char *host = NULL;
+    size_t host_len = 0;
+    if (!host_split(value, len, &host, &host_len))
+        return false;
+    bool literal = len > 0 && value[0] == '[';
+    for (size_t i = 0; i < host_len; i++) {
+        if (literal ? !is_hex(host[i]) && !is_one_of(host[i], ":.")
+                    : !is_alpha(host[i]) && !is_digit(host[i]) &&
+                          !is_one_of(host[i], "-._~!$&'()*+,;=%"))
+            return false;
+    }
+    return !literal || host_len > 0;
 }
 
 static int check_host(const struct guard_head *head, unsigned *ret_status, struct fault *fault)
@@ -226,11 +268,8 @@ static int check_host(const struct guard_head *head, unsigned *ret_status, struc
         return fault_set(fault, FAULT_MALFORMED, "There is more than one Host.");
     if (found == 0 && strcmp(head->version, "HTTP/1.1") == 0)
         return fault_set(fault, FAULT_MALFORMED, "There is no Host.");
-    for (size_t i = 0; found != 0 && i < host->value_len; i++) {
-        if (!is_alpha(host->value[i]) && !is_digit(host->value[i]) &&
-            !is_one_of(host->value[i], "-._~!$&'()*+,;=:[]%"))
-            return fault_set(fault, FAULT_MALFORMED, "The Host is malformed.");
-    }
+    if (found != 0 && !host_is_valid(host->value, host->value_len))
+        return fault_set(fault, FAULT_MALFORMED, "The Host is malformed.");
     if (found == 0 || !head->refuse_foreign ||
         guard_host_is_ours(host->value, host->value_len, head->own_address))
         return 0;
@@ -274,8 +313,10 @@ int guard_check(const struct guard_head *head, struct guard_body *ret_body, unsi
     if (check_version(head, fault) < 0 || check_method(head, fault) < 0 ||
         check_target(head, fault) < 0 || check_fields(head, fault) < 0 ||
         check_length(head, &body, fault) < 0 || check_encoding(head, &body, fault) < 0 ||
-        check_credentials(head, fault) < 0 || check_host(head, ret_status, fault) < 0 ||
-        check_origin(head, ret_status, fault) < 0)
+        check_single(head, fault) < 0 || check_wishes(head, &body, ret_status, fault) < 0)
+        return -1;
+    *ret_status = 400;
+    if (check_host(head, ret_status, fault) < 0 || check_origin(head, ret_status, fault) < 0)
         return -1;
     *ret_body = body;
     return 0;

@@ -23,8 +23,8 @@ struct guard_head {
     /* A loopback TCP listener without authentication: a foreign Host or Origin is a browser that was tricked
      * (DNS rebinding, a form on another site). own_address: the listener's, as text. */
     bool refuse_foreign;
-    /* http_basic: a browser adds a password that it holds by itself, also for a page of another site: its
-     * Origin must be the Host that was asked. */
+    /* http_basic, client_certificate: a browser adds a password or a certificate that it holds by itself,
+     * also for a page of another site: its Origin must be the Host that was asked. */
     bool same_origin;
     const char *own_address;
 };

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 libnmid_a_SOURCES += \
 	src/http/authenticate.c \
+	src/http/connection.c src/http/connection.h \
 	src/http/dispatch.c \
 	src/http/exchange.c src/http/exchange.h src/http/exchange_state.h \
 	src/http/fields.c \
 	src/http/guard.c src/http/guard.h \
 	src/http/route.c src/http/route.h \
+	src/http/secure.c src/http/secure.h \
 	src/http/server.c src/http/server.h \
 	src/http/socket.c src/http/state.h

@@ -61,6 +61,13 @@ void route_match_free(struct route_match *match)
     match->count = 0;
 }
 
+/* Can it be a name? Not a dot segment, however it is written: a proxy that collapses these sees
+ * another path. */
+static bool is_name(const char *text)
+{
+    return strchr(text, '/') == NULL && strcmp(text, ".") != 0 && strcmp(text, "..") != 0;
+}
+
 static bool take_param(struct route_match *match, const char *name, size_t name_len,
                        const char *segment, size_t len)
 {
@@ -70,7 +77,7 @@ static bool take_param(struct route_match *match, const char *name, size_t name_
     param->name = name + 1;
     param->name_len = name_len - 2;
     param->text = route_decode(segment, len, false);
-    if (param->text == NULL || strchr(param->text, '/') != NULL) {
+    if (param->text == NULL || !is_name(param->text)) {
         free(param->text);
         param->text = strdup("");
     }

@@ -4,19 +4,21 @@
  * connections stall, and clients that wait at the connection limit are never accepted). */
 #include "http/server.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/tls.h"
 #include "http/exchange_state.h"
+#include "http/secure.h"
 
 #define DRAIN_US 2000000
+/* More than any setting of limits.connections: at a limit of its own libmicrohttpd would accept
+ * nobody, and nobody's place could be given to another. */
+#define CONNECTIONS_MAX 100000
 
 /* ---- Running the daemons ---- */
 
@@ -33,6 +35,7 @@ static void listener_run(struct listener *listener)
     MHD_UNSIGNED_LONG_LONG wait_ms = 0;
     listener->dirty = false;
     MHD_run(listener->daemon);
+    secure_hold(listener);
     if (MHD_get_timeout(listener->daemon, &wait_ms) != MHD_YES)
         loop_timer_clear(listener->timer);
     else if (wait_ms == 0)
@@ -73,131 +76,6 @@ static void on_before_wait(void *arg)
         report_drained(server);
 }
 
-/* ---- Connections ---- */
-
-static void connection_cut(void *arg)
-{
-    struct connection *connection = arg;
-    shutdown(connection->fd, SHUT_RDWR); /* libmicrohttpd sees its end, and closes it */
-    listener_mark(connection->listener);
-}
-
-void connection_deadline(struct connection *connection, unsigned seconds)
-{
-    if (connection->timer == NULL)
-        return;
-    if (seconds == 0)
-        loop_timer_clear(connection->timer);
-    else
-        loop_timer_set(connection->timer, clock_mono_us() + (int64_t)seconds * 1000000);
-}
-
-/* The address as text; false when it is exempt from the limit per address. */
-static bool address_text(const struct sockaddr *address, char text[64])
-{
-    const struct sockaddr_in *v4 = (const void *)address;
-    const struct sockaddr_in6 *v6 = (const void *)address;
-    if (address != NULL && address->sa_family == AF_INET) {
-        inet_ntop(AF_INET, &v4->sin_addr, text, 64);
-        return (ntohl(v4->sin_addr.s_addr) >> 24) != 127;
-    }
-    if (address != NULL && address->sa_family == AF_INET6) {
-        inet_ntop(AF_INET6, &v6->sin6_addr, text, 64);
-        return !IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
-    }
-    memcpy(text, "unix", 5);
-    return false;
-}
-
-static enum MHD_Result on_accept(void *cls, const struct sockaddr *address, socklen_t len)
-{
-    struct listener *listener = cls;
-    struct http_server *server = listener->server;
-    char text[64];
-    (void)len;
-    if (server->refusing || server->connections >= server->limits.connections)
-        return MHD_NO;
-    if (!address_text(address, text))
-        return MHD_YES;
-    const struct address_count *count = map_get(server->addresses, text);
-    if (count == NULL || count->connections < server->limits.connections_per_address)
-        return MHD_YES;
-    log_debug("connection from %s refused: it has %u", text, count->connections);
-    return MHD_NO;
-}
-
-static struct address_count *count_up(struct http_server *server, const char *text)
-{
-    struct address_count *count = map_get(server->addresses, text);
-    if (count == NULL) {
-        count = calloc(1, sizeof *count);
-        if (count == NULL)
-            return NULL;
-        snprintf(count->text, sizeof count->text, "%s", text);
-        if (map_put(server->addresses, count->text, count) < 0) {
-            free(count);
-            return NULL;
-        }
-    }
-    count->connections++;
-    return count;
-}
-
-static void count_down(struct http_server *server, struct address_count *count)
-{
-    if (count == NULL || --count->connections > 0)
-        return;
-    map_remove(server->addresses, count->text);
-    free(count);
-}
-
-static struct connection *connection_new(struct listener *listener, struct MHD_Connection *mhd)
-{
-    /* From 1.0 on, each answer of MHD_get_connection_info() overwrites the one before. */
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
-    struct connection *connection = info == NULL ? NULL : calloc(1, sizeof *connection);
-    if (connection == NULL)
-        return NULL;
-    connection->listener = listener;
-    connection->fd = info->connect_fd;
-    connection->timer = loop_timer_new(listener->server->loop, connection_cut, connection, NULL);
-    if (connection->timer == NULL) {
-        free(connection);
-        return NULL;
-    }
-    info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    if (address_text(info != NULL && listener->address[0] != '\0' ? info->client_addr : NULL,
-                     connection->address))
-        connection->count = count_up(listener->server, connection->address);
-    return connection;
-}
-
-static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
-                          enum MHD_ConnectionNotificationCode code)
-{
-    struct listener *listener = cls;
-    struct http_server *server = listener->server;
-    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        struct connection *connection = connection_new(listener, mhd);
-        *context = connection; /* NULL: its first request ends it */
-        server->connections++;
-        if (connection != NULL)
-            connection_deadline(connection, server->limits.request_s);
-        return;
-    }
-    struct connection *connection = *context;
-    server->connections--;
-    listener_mark(listener); /* the place is free for one that waits */
-    if (connection == NULL)
-        return;
-    loop_timer_free(connection->timer);
-    count_down(server, connection->count);
-    free(connection->peer);
-    free(connection);
-    *context = NULL;
-}
-
 /* ---- Listeners ---- */
 
 static size_t keep_escapes(void *cls, struct MHD_Connection *mhd, char *text)
@@ -209,12 +87,26 @@ static size_t keep_escapes(void *cls, struct MHD_Connection *mhd, char *text)
 
 static void on_log(void *cls, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
+/* What does not fit into a connection's memory libmicrohttpd refuses by itself: a head of a megabyte
+ * never comes to our guards. It tells nobody but its log. */
+static void count_refusal(struct limits *counts, const char *line)
+{
+    unsigned status = 0;
+    if (sscanf(line, "Error processing request (HTTP response code is %u", &status) != 1)
+        return;
+    if (status == MHD_HTTP_URI_TOO_LONG)
+        limits_reached(counts, LIMIT_URL_BYTES);
+    else if (status == MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE)
+        limits_reached(counts, LIMIT_HEADER_BYTES);
+}
+
 static void on_log(void *cls, const char *format, va_list args)
 {
+    const struct listener *listener = cls;
     char line[256];
-    (void)cls;
     vsnprintf(line, sizeof line, format, args);
     line[strcspn(line, "\n")] = '\0';
+    count_refusal(listener->server->counts, line);
     log_debug("http: %s", line);
 }
 
@@ -224,22 +116,29 @@ static int daemon_start(struct listener *listener, int fd, struct fault *fault)
     /* Before 1.0, "strict" drops a malformed request without an answer; our guards give one. */
     const int strict = fields_are_in_place() ? 0 : 1;
     size_t memory = (size_t)limits->header_bytes * 2;
-    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    unsigned flags = 0;
+    struct MHD_OptionItem secure[2];
+    if (secure_options(listener, secure, &flags, fault) < 0) {
+        close(fd);
+        return -1;
+    }
+    flags |= MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     if (memory < 32768)
         memory = 32768;
     if (strchr(listener->address, ':') != NULL)
         flags |= MHD_USE_IPv6;
     listener->daemon = MHD_start_daemon(
-        flags, 0, on_accept, listener, exchange_on_access, listener, /* */
-        MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,                    /* first: it hears the rest */
+        flags, 0, connection_on_accept, listener, exchange_on_access, listener, /* */
+        MHD_OPTION_EXTERNAL_LOGGER, on_log, listener,                /* first: it hears the rest */
         MHD_OPTION_LISTEN_SOCKET, fd,                                /* */
-        MHD_OPTION_CONNECTION_LIMIT, limits->connections,            /* */
+        MHD_OPTION_ARRAY, secure,                                    /* */
+        MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,                /* connection.c has ours */
         MHD_OPTION_CONNECTION_TIMEOUT, 0u,                           /* we have timers of our own */
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, memory,                  /* */
         MHD_OPTION_STRICT_FOR_CLIENT, strict,                        /* */
         MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,            /* */
         MHD_OPTION_URI_LOG_CALLBACK, exchange_on_target, listener,   /* */
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener,       /* */
+        MHD_OPTION_NOTIFY_CONNECTION, connection_on_notify, listener,       /* */
         MHD_OPTION_NOTIFY_COMPLETED, exchange_on_completed, listener, MHD_OPTION_END);
     if (listener->daemon != NULL)
         return 0;
@@ -254,6 +153,8 @@ void listener_free(struct listener *listener)
     if (listener->daemon != NULL)
         MHD_stop_daemon(listener->daemon);
     loop_timer_free(listener->timer);
+    tls_session_free(listener->ended);
+    tls_unref(listener->tls);
     free(listener);
 }
 
@@ -280,6 +181,7 @@ int http_server_listen(struct http_server *server, const struct conf_listener *c
         return fault_set(fault, FAULT_MEMORY, "out of memory");
     listener->server = server;
     listener->auth = auth;
+    listener->tls = conf->tls.tls == NULL ? NULL : tls_ref(conf->tls.tls);
     listener->number = server->listeners != NULL ? server->listeners->number + 1 : 0;
     int fd = socket_open(conf, listener, fault);
     if (fd < 0 || listener_start(listener, fd, fault) < 0) {
@@ -301,6 +203,15 @@ void http_server_set_auth(struct http_server *server, size_t n, struct auth *aut
     }
 }
 
+void http_server_set_tls(struct http_server *server, size_t n, struct tls *tls)
+{
+    for (struct listener *listener = server->listeners; listener != NULL;
+         listener = listener->next) {
+        if (listener->number == n)
+            secure_switch(listener, tls);
+    }
+}
+
 /* ---- The server ---- */
 
 static void on_drain_timer(void *arg)
@@ -318,7 +229,7 @@ struct http_server *http_server_new(struct loop *loop, const struct conf_limits 
         return NULL;
     }
     server->loop = loop;
-    server->limits = *limits;
+    http_server_configure(server, limits);
     server->drain_timer = loop_timer_new(loop, on_drain_timer, server, fault);
     if (server->drain_timer == NULL || loop_before_wait(loop, on_before_wait, server, fault) < 0) {
         http_server_free(server);
@@ -330,6 +241,12 @@ struct http_server *http_server_new(struct loop *loop, const struct conf_limits 
 void http_server_configure(struct http_server *server, const struct conf_limits *limits)
 {
     server->limits = *limits;
+    server->limits.connections = connections_fitting(limits->connections);
+}
+
+void http_server_set_limits(struct http_server *server, struct limits *limits)
+{
+    server->counts = limits;
 }
 
 int http_server_mount(struct http_server *server, const struct http_contract *contract, void *self,

@@ -11,13 +11,15 @@
 
 struct auth;
 struct http_server;
+struct limits;
+struct tls;
 
 /* limits are copied. */
 struct http_server *http_server_new(struct loop *loop, const struct conf_limits *limits,
                                     struct fault *fault);
 
-/* New limits after a reload, for what comes in from now on; how many connections a listener may
- * have, and the memory of each, stay as they were when it was opened. */
+/* New limits after a reload, for what comes in from now on; the memory of each connection stays as
+ * it was when its listener was opened. */
 void http_server_configure(struct http_server *server, const struct conf_limits *limits);
 
 /* The contract is borrowed until http_server_free(); self is handed to its handlers. */
@@ -32,6 +34,15 @@ int http_server_listen(struct http_server *server, const struct conf_listener *l
 /* Another auth, after a reload, for the listener that was opened as number n, from 0. Checks that
  * the old one has under way are still its own: it answers them when it is freed. */
 void http_server_set_auth(struct http_server *server, size_t n, struct auth *auth);
+
+/* Other certificates, after a reload, for the listener that was opened as number n: connections that
+ * stand keep theirs. tls is counted by the server. A listener that was opened without TLS stays
+ * without (its tls is NULL), and the other way round: that changes only with a restart. */
+void http_server_set_tls(struct http_server *server, size_t n, struct tls *tls);
+
+/* What callers may take, and how often they wanted more: borrowed until http_server_free(); without
+ * one nothing is counted. */
+void http_server_set_limits(struct http_server *server, struct limits *limits);
 
 /* Accepts no more connections; answers in progress are finished, then connections close. */
 void http_server_refuse(struct http_server *server);

@@ -124,7 +124,7 @@ static void make_parent(const char *path)
     if (slash == NULL || slash == parent)
         return;
     *slash = '\0';
-    if (mkdir(parent, 0755) == 0)
+    if (mkdir(parent, 0755) == 0 && chmod(parent, 0755) == 0) /* whatever the umask is */
         log_info("made the directory %s", parent);
 }
 

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 #include "base/map.h"
 #include "core/conf.h"
+#include "http/connection.h"
 #include "http/server.h"
 
 struct mount {
@@ -19,11 +20,13 @@ struct mount {
 struct http_server {
     struct loop *loop;
     struct conf_limits limits;
+    struct limits *counts; /* borrowed; or NULL */
     struct mount *mounts;
     struct listener *listeners;
     struct map *addresses;           /* struct address_count by text */
     struct http_exchange *exchanges; /* every one that is not completed */
-    size_t connections;
+    size_t connections;      /* all that stand, also those that were cut and are not closed yet */
+    struct places places[2]; /* of TCP; of UNIX sockets, so that a flood does not shut them out */
     bool refusing, ending;
     loop_fn *drained;
     void *drained_arg;
@@ -36,6 +39,9 @@ struct listener {
     struct listener *next;
     size_t number;     /* in the order of http_server_listen() */
     struct auth *auth; /* borrowed */
+    struct tls *tls;   /* counted; NULL: plain HTTP */
+    struct tls_session *ended;        /* the last one; or NULL */
+    struct secure *shaking, *held;    /* connections in a handshake; those that wait in it */
     struct MHD_Daemon *daemon;
     struct loop_watch *watch; /* of the daemon's epoll descriptor */
     struct loop_timer *timer; /* when the daemon wants to run without an event */
@@ -46,20 +52,6 @@ struct listener {
     char *path;               /* of a UNIX socket */
     dev_t path_dev;
     ino_t path_ino;
-};
-
-struct address_count {
-    unsigned connections;
-    char text[64];
-};
-
-struct connection {
-    struct listener *listener;
-    int fd;
-    struct loop_timer *timer;
-    struct address_count *count; /* NULL: exempt */
-    struct peer *peer;           /* of a UNIX socket, once asked for; else NULL */
-    char address[64];
 };
 
 /* The daemon must run again before the loop waits: libmicrohttpd sees neither its resumes nor a
@@ -81,8 +73,5 @@ void exchange_on_completed(void *cls, struct MHD_Connection *mhd, void **context
 
 /* Ends what is open without an answer, so that the daemons can be stopped. */
 void exchange_end_all(struct http_server *server);
-
-/* Arms the connection's timer: when it fires, the connection is cut. */
-void connection_deadline(struct connection *connection, unsigned seconds);
 
 #endif

@@ -14,6 +14,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "base/vault.h"
+#include "loop/client_headers.h"
+#include "loop/client_tls.h"
 
 #if LIBCURL_VERSION_NUM < 0x075700
 #error "libcurl 7.87 or later: CURLOPT_QUICK_EXIT"
@@ -75,19 +78,12 @@ static void *wiping_realloc(void *old, size_t size)
 
 static CURLcode begin_curl(void)
 {
+    client_tls_begin();
     return curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wiping_free, wiping_realloc, strdup,
                                 calloc);
 }
 
 /* ---- The end of a call ---- */
-
-/* Header values may be tokens. */
-static void headers_free(struct curl_slist *headers)
-{
-    for (struct curl_slist *item = headers; item != NULL; item = item->next)
-        secret_wipe(item->data, strlen(item->data));
-    curl_slist_free_all(headers);
-}
 
 static void wipe_free(void *bytes, size_t len)
 {
@@ -111,10 +107,10 @@ static void call_free(struct client_call *call)
 {
     call_unlink(call);
     curl_easy_cleanup(call->easy);
-    headers_free(call->headers);
-    wipe_free(call->body, call->body_len);
+    client_headers_free(call->headers);
+    vault_give(call->body);
     wipe_free(call->kept, call->kept_len);
-    wipe_free(call->wanted, call->wanted != NULL ? strlen(call->wanted) : 0);
+    vault_give(call->wanted);
     free(call);
 }
 
@@ -132,7 +128,7 @@ static void call_finish(struct client_call *call, CURLcode code)
         curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
     if (call->too_many)
         snprintf(why, sizeof why, "the answer has more than %d bytes of headers", HEADERS_MAX);
-    else
+    else if (!client_tls_explain(call->easy, code, why, sizeof why))
         snprintf(why, sizeof why, "%s",
                  call->why[0] != '\0' ? call->why : curl_easy_strerror(code));
     struct client_answer answer = {
@@ -270,7 +266,10 @@ static char *header_value(const char *line, size_t len, const char *name)
         line++;
     while (len > 0 && strchr(" \t\r\n", line[len - 1]) != NULL)
         len--;
-    return strndup(line, len);
+    char *value = vault_take(len + 1); /* it may be a token */
+    if (value != NULL)
+        memcpy(value, line, len);
+    return value;
 }
 
 static size_t on_header(char *bytes, size_t size, size_t count, void *arg)
@@ -280,7 +279,7 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *arg)
     call->too_many = call->header_bytes > HEADERS_MAX;
     if (size * count > 5 && memcmp(bytes, "HTTP/", 5) == 0) {
         /* A status line: what came before belongs to an interim answer. */
-        wipe_free(call->wanted, call->wanted != NULL ? strlen(call->wanted) : 0);
+        vault_give(call->wanted);
         call->wanted = NULL;
     }
     if (call->want != NULL && call->wanted == NULL)
@@ -308,33 +307,18 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *arg)
 
 /* ---- A call ---- */
 
-static int add_header(struct client_call *call, const char *name, const char *value)
-{
-    char *line = NULL;
-    /* "NAME;" is how libcurl is told of an empty value. */
-    if (asprintf(&line, value[0] != '\0' ? "%s: %s" : "%s;", name, value) < 0)
-        return -1;
-    struct curl_slist *headers = curl_slist_append(call->headers, line);
-    secret_wipe(line, strlen(line));
-    free(line);
-    if (headers == NULL)
-        return -1;
-    call->headers = headers;
-    return 0;
-}
-
 static int add_headers(struct client_call *call, const struct client_request *request)
 {
-    for (size_t i = 0; i < request->header_count; i++) {
-        if (add_header(call, request->headers[i].name, request->headers[i].value) < 0)
+    for (size_t i = request->header_count; i-- > 0;) {
+        if (client_headers_add(&call->headers, request->headers[i].name,
+                               request->headers[i].value) < 0)
             return -1;
     }
-    /* No "Expect: 100-continue": it costs a second where the receiver does not know it. */
-    struct curl_slist *headers = curl_slist_append(call->headers, "Expect:");
-    if (headers == NULL)
+    if (request->user != NULL &&
+        client_headers_add_basic(&call->headers, request->user, request->password) < 0)
         return -1;
-    call->headers = headers;
-    return 0;
+    /* No "Expect: 100-continue": it costs a second where the receiver does not know it. */
+    return client_headers_add(&call->headers, "Expect", NULL);
 }
 
 #define SET(option, value)                                                                         \
@@ -352,9 +336,6 @@ static CURLcode set_rules(struct client_call *call)
     SET(CURLOPT_PROXY, "");
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_QUICK_EXIT, 1L);
-    SET(CURLOPT_SSL_VERIFYPEER, 1L);
-    SET(CURLOPT_SSL_VERIFYHOST, 2L);
-    SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(CURLOPT_HTTP09_ALLOWED, 0L);
     SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
@@ -382,16 +363,7 @@ static CURLcode set_request(struct client_call *call, const struct client_reques
     SET(CURLOPT_CUSTOMREQUEST, request->method);
     SET(CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)request->timeout_ms);
-    if (request->user != NULL) {
-        SET(CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-        SET(CURLOPT_USERNAME, request->user);
-        SET(CURLOPT_PASSWORD, request->password);
-    }
-    if (request->ca_file != NULL) {
-        SET(CURLOPT_CAINFO, request->ca_file);
-        SET(CURLOPT_CAPATH, NULL);
-    }
-    return CURLE_OK;
+    return client_tls_set(call->easy, request);
 }
 
 #undef SET
@@ -402,7 +374,7 @@ static struct client_call *call_new(struct client *client, const struct client_r
     if (call == NULL)
         return NULL;
     call->client = client;
-    call->body = malloc(request->body_len + 1);
+    call->body = vault_take(request->body_len + 1); /* it may have a password */
     call->body_len = request->body_len;
     call->body_max = request->body_max;
     call->want = request->want;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* An HTTP client on the loop: libcurl's multi interface, no threads of ours. One request is one
  * try: no redirect is followed, no proxy is used (whatever the environment says), nothing is kept
- * of the answer but its status, and, if asked for, its body and one header. TLS peers are always
- * verified. Headers are never logged. */
+ * of the answer but its status, and, if asked for, its body and one header. TLS peers are
+ * verified unless a setting says not to. Headers are never logged. */
 #ifndef NMID_LOOP_CLIENT_H
 #define NMID_LOOP_CLIENT_H
 
@@ -32,6 +32,7 @@ struct client_request {
     const void *body;
     size_t body_len;
     const char *ca_file;         /* or NULL: the system's; with one, only it is trusted */
+    bool insecure;               /* the peer's certificate is not verified */
     unsigned timeout_ms;         /* of the whole, from the look-up of the name on */
     size_t body_max;             /* an answer's body is kept up to this length; 0: nothing is */
     const char *want;            /* a header of the answer to keep, or NULL; static */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Threads with a bounded queue. Jobs go from `queue` (under the lock) through a thread to
- * `finished` (under the lock), from where the loop, woken by an eventfd, calls their done
- * functions. */
+/* Threads with bounded queues. Jobs go from the first of `queues` that has one (under the lock),
+ * through a thread to `finished` (under the lock), from where the loop, woken by an eventfd, calls
+ * their done functions. */
 #include "loop/pool.h"
 
 #include <pthread.h>
@@ -17,6 +17,7 @@ struct job {
 
 struct list {
     struct job *first, **end;
+    size_t count;
 };
 
 struct pool {
@@ -24,8 +25,8 @@ struct pool {
     int event_fd;
     pthread_mutex_t lock;
     pthread_cond_t more;
-    struct list queue, finished;
-    size_t queued, queue_max;
+    struct list queues[POOL_RANKS], finished;
+    size_t queue_max; /* of each */
     unsigned threads;
     int stop;
     pthread_t thread[];
@@ -35,6 +36,7 @@ static void list_init(struct list *list)
 {
     list->first = NULL;
     list->end = &list->first;
+    list->count = 0;
 }
 
 static void list_add(struct list *list, struct job *job)
@@ -42,6 +44,7 @@ static void list_add(struct list *list, struct job *job)
     job->next = NULL;
     *list->end = job;
     list->end = &job->next;
+    list->count++;
 }
 
 static struct job *list_take(struct list *list)
@@ -51,7 +54,16 @@ static struct job *list_take(struct list *list)
         list->first = job->next;
         if (list->first == NULL)
             list->end = &list->first;
+        list->count--;
     }
+    return job;
+}
+
+static struct job *take_first(struct pool *pool)
+{
+    struct job *job = NULL;
+    for (unsigned rank = 0; rank < POOL_RANKS && job == NULL; rank++)
+        job = list_take(&pool->queues[rank]);
     return job;
 }
 
@@ -60,12 +72,11 @@ static void *run_thread(void *arg)
     struct pool *pool = arg;
     pthread_mutex_lock(&pool->lock);
     while (!pool->stop) {
-        struct job *job = list_take(&pool->queue);
+        struct job *job = take_first(pool);
         if (job == NULL) {
             pthread_cond_wait(&pool->more, &pool->lock);
             continue;
         }
-        pool->queued--;
         pthread_mutex_unlock(&pool->lock);
         job->work(job->arg);
         pthread_mutex_lock(&pool->lock);
@@ -110,7 +121,8 @@ struct pool *pool_new(struct loop *loop, unsigned threads, size_t queue_max, str
     }
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->more, NULL);
-    list_init(&pool->queue);
+    for (unsigned rank = 0; rank < POOL_RANKS; rank++)
+        list_init(&pool->queues[rank]);
     list_init(&pool->finished);
     pool->queue_max = queue_max;
     pool->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -139,7 +151,7 @@ void pool_free(struct pool *pool)
     pthread_mutex_unlock(&pool->lock);
     for (unsigned i = 0; i < pool->threads; i++)
         pthread_join(pool->thread[i], NULL);
-    for (struct job *job; (job = list_take(&pool->queue)) != NULL;)
+    for (struct job *job; (job = take_first(pool)) != NULL;)
         list_add(&pool->finished, job);
     finish_jobs(pool);
     loop_watch_free(pool->watch);
@@ -150,8 +162,10 @@ void pool_free(struct pool *pool)
     free(pool);
 }
 
-int pool_submit(struct pool *pool, loop_fn *work, loop_fn *done, void *arg, struct fault *fault)
+int pool_submit_ranked(struct pool *pool, unsigned rank, loop_fn *work, loop_fn *done, void *arg,
+                       struct fault *fault)
 {
+    struct list *queue = &pool->queues[rank];
     struct job *job = calloc(1, sizeof *job);
     if (job == NULL)
         return fault_set(fault, FAULT_MEMORY, "out of memory");
@@ -159,10 +173,9 @@ int pool_submit(struct pool *pool, loop_fn *work, loop_fn *done, void *arg, stru
     job->done = done;
     job->arg = arg;
     pthread_mutex_lock(&pool->lock);
-    int full = pool->queued >= pool->queue_max;
+    int full = queue->count >= pool->queue_max;
     if (!full) {
-        list_add(&pool->queue, job);
-        pool->queued++;
+        list_add(queue, job);
         pthread_cond_signal(&pool->more);
     }
     pthread_mutex_unlock(&pool->lock);
@@ -171,4 +184,9 @@ int pool_submit(struct pool *pool, loop_fn *work, loop_fn *done, void *arg, stru
         return fault_set(fault, FAULT_OVERLOADED, "too much waits for a worker");
     }
     return 0;
+}
+
+int pool_submit(struct pool *pool, loop_fn *work, loop_fn *done, void *arg, struct fault *fault)
+{
+    return pool_submit_ranked(pool, POOL_RANKS - 1, work, done, arg, fault);
 }

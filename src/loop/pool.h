@@ -19,4 +19,10 @@ void pool_free(struct pool *pool);
  * then neither is called. */
 int pool_submit(struct pool *pool, loop_fn *work, loop_fn *done, void *arg, struct fault *fault);
 
+/* The same from one of POOL_RANKS queues, each as long: what is in rank 0 is worked on first, then
+ * 1; pool_submit() has the last. */
+#define POOL_RANKS 3
+int pool_submit_ranked(struct pool *pool, unsigned rank, loop_fn *work, loop_fn *done, void *arg,
+                       struct fault *fault);
+
 #endif

@@ -106,7 +106,8 @@ class Bench(lab.TestCase):
     def nmid_runs(self, samples):
         nodes = [lab.node(f"n{i}", self.sim, self.sim.address(i),
                           ipmi_cipher_suite=self.options.suite) for i in range(self.count)]
-        daemon = self.nmid(nodes, ipmi={"window": 8192})
+        daemon = self.nmid(nodes, ipmi={"window": 8192},
+                           limits={"actions_per_minute": 0})
         self.ended = 0
         ways = {"nmid": self.batch, "nmid again": self.batch, "by nmictl": lambda _: run_child(
             [lab.built("nmictl"), "-u", daemon.url, "-f", "json", "inject-nmi", "--parallel", "512",

@@ -24,6 +24,11 @@ tests_sim_bmcsim_CPPFLAGS = -D_GNU_SOURCE
 tests_sim_bmcsim_CFLAGS = $(AM_CFLAGS) $(GCRYPT_CFLAGS)
 tests_sim_bmcsim_LDADD = $(GCRYPT_LIBS)
 
+# Forged answers by the thousand.
+check_PROGRAMS += tests/sim/flood
+tests_sim_flood_SOURCES = tests/sim/flood.c
+tests_sim_flood_CPPFLAGS = -D_GNU_SOURCE
+
 # A module for ipmi_sim, which loads it: no libtool for one file, and no sanitizer in a stranger.
 check_DATA += tests/sim/ipmi_sim_diag.so
 CLEANFILES += tests/sim/ipmi_sim_diag.so

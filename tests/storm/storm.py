@@ -115,7 +115,7 @@ class Storm:
                 "window": self.options.window, **self.options.ipmi}
         self.nmid = self.case.nmid(self.nodes, hold_off_s=86400, ipmi=ipmi,
                                    listen=[{"address": "127.0.0.1", "port": self.port}],
-                                   limits={"history": 100000})
+                                   limits={"history": 100000, "actions_per_minute": 0})
         self.up.set()
 
     @contextlib.contextmanager

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-EXTRA_DIST += tests/system/lab.py
+EXTRA_DIST += tests/system/lab.py tests/system/netns.py
 TESTS += tests/system/test_main_job.py tests/system/test_ipmi_faults.py
 EXTRA_DIST += tests/system/test_main_job.py tests/system/test_ipmi_faults.py
 TESTS += tests/system/test_interop.py tests/system/test_ipmi_sim_module.py
@@ -14,11 +14,16 @@ EXTRA_DIST += tests/system/test_nmictl.py tests/system/test_nmictl_views.py \
 TESTS += tests/system/test_nmictl_auth.py
 EXTRA_DIST += tests/system/test_nmictl_auth.py
 
+# TLS: nmictl's, and whom nmid trusts where it asks others.
+TESTS += tests/system/test_nmictl_tls.py tests/system/test_outgoing_tls.py
+EXTRA_DIST += tests/system/test_nmictl_tls.py tests/system/test_outgoing_tls.py
+
 # HTTP and the contracts.
 TESTS += tests/system/test_contract_ironic.py
 EXTRA_DIST += tests/system/test_contract_ironic.py
 TESTS += tests/system/test_http_guards.py tests/system/test_contract_nova.py \
 	tests/system/test_contract_agent.py
+EXTRA_DIST += tests/system/http_shapes.py
 EXTRA_DIST += tests/system/test_http_guards.py tests/system/test_contract_nova.py \
 	tests/system/test_contract_agent.py
 
@@ -26,6 +31,8 @@ EXTRA_DIST += tests/system/test_http_guards.py tests/system/test_contract_nova.p
 TESTS += tests/system/test_hostile_proxy.py tests/system/test_misdeeds.py
 EXTRA_DIST += tests/system/test_hostile_proxy.py tests/system/test_misdeeds.py \
 	tests/system/hostile_proxy.py
+TESTS += tests/system/test_spoofed_flood.py
+EXTRA_DIST += tests/system/test_spoofed_flood.py
 
 # Silence after the interrupt.
 TESTS += tests/system/test_ipmi_silence.py
@@ -77,3 +84,26 @@ EXTRA_DIST += tests/system/test_audit.py tests/system/test_audit_journal.py
 # Nova's read side.
 TESTS += tests/system/test_nova_servers.py
 EXTRA_DIST += tests/system/test_nova_servers.py
+
+# Failed log-ins, in a network namespace.
+TESTS += tests/system/test_login_limits.py
+EXTRA_DIST += tests/system/test_login_limits.py
+
+# What a caller may take; in a network namespace too.
+TESTS += tests/system/test_limits.py tests/system/test_limits_net.py
+EXTRA_DIST += tests/system/test_limits.py tests/system/test_limits_net.py \
+	tests/system/slow_clients.py
+
+# The host: what a service manager hears, systemd's files, nmid under its own unit, in a container.
+TESTS += tests/system/test_watchdog.py tests/system/test_unit_file.py \
+	tests/system/test_unit_live.py tests/system/test_unprivileged.py
+EXTRA_DIST += tests/system/test_watchdog.py tests/system/test_unit_file.py \
+	tests/system/test_unit_live.py tests/system/test_unprivileged.py
+
+# TLS on listeners; pki.py makes the certificates of these and other tests.
+TESTS += tests/system/test_tls.py
+EXTRA_DIST += tests/system/test_tls.py tests/system/pki.py
+
+# Secrets: in no log, answer, database, environment or core.
+TESTS += tests/system/test_secrets.py
+EXTRA_DIST += tests/system/test_secrets.py

@@ -309,8 +309,10 @@ class Basic(lab.TestCase):
         self.assertEqual(self.status(nmid, "alice", "secret-a"), 200)
         flood = []
         for number in range(60):
-            flood.append(socket.create_connection(("127.0.0.1", nmid.port)))
-            value = basic("alice", f"wrong-{number}")["Authorization"]
+            flood.append(socket.create_connection(("127.0.0.1", nmid.port),
+                                                  source_address=("127.0.0.2", 0)))
+            value = basic("alice" if number < 10 else f"user-{number}",
+                          f"wrong-{number}")["Authorization"]
             flood[-1].sendall(f"GET {NODES} HTTP/1.1\r\nHost: localhost\r\n"
                               f"Authorization: {value}\r\nConnection: close\r\n\r\n".encode())
         self.assertEqual(self.status(nmid, "alice", "secret-a"), 200)
@@ -320,7 +322,7 @@ class Basic(lab.TestCase):
         for number, client in enumerate(flood):
             if number % 2 == 0:  # half of them leave, the others are told
                 data = client.makefile("rb").readline()
-                self.assertIn(data.split()[1], (b"401", b"503"))
+                self.assertIn(data.split()[1], (b"401", b"429", b"503"))
             client.close()
         self.assertEqual(self.status(nmid, "alice", "secret-a"), 200)
 

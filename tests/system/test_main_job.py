@@ -2,9 +2,6 @@
 """The main job from outside: a node's UUID, an HTTP request or nmictl, one interrupt, a true answer.
 Against OpenIPMI's ipmi_sim and against bmcsim, with suites 3 and 17, IPMI 1.5, K_g, IPv6, names."""
 import json
-import os
-import socket
-from unittest import mock
 
 import lab
 
@@ -221,19 +218,6 @@ class MainJob(lab.TestCase):
         nmid = self.nmid([], listen=[{"socket": str(path)}])
         self.assertEqual(path.stat().st_mode & 0o777, 0o660)
         self.assertEqual(self.nmictl(nmid, "nodes").returncode, 0)
-
-    def test_systemd_is_told_when_it_is_ready_and_when_it_stops(self):
-        if "#define HAVE_SYSTEMD 1" not in (lab.top_builddir / "config.h").read_text():
-            self.skipTest("built --without-systemd")
-        path = self.unique("notify")
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-            manager.bind(str(path))
-            manager.settimeout(20)
-            with mock.patch.dict(os.environ, NOTIFY_SOCKET=str(path)):
-                nmid = self.nmid([])
-            self.assertEqual(manager.recv(4096), b"READY=1")
-            self.assertEqual(nmid.stop(), 0)
-            self.assertEqual(manager.recv(4096), b"STOPPING=1")
 
     def test_driver_without_nmi(self):
         nmid = self.nmid([{"uuid": lab.node_uuid("bare"), "name": "bare", "driver": "noop"}])

@@ -381,9 +381,11 @@ class Trouble(Case):
 
 class Interrupted(Case):
     def start(self, *args):
+        # Under nohup SIGHUP would be ignored, as it should be.
         return subprocess.Popen([NMICTL, "-u", self.fake.url, "inject-nmi", *args],
                                 env=environment(), stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, encoding="utf-8")
+                                stderr=subprocess.PIPE, encoding="utf-8",
+                                preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
 
     def test_what_goes_on_is_told(self):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

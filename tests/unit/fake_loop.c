@@ -62,6 +62,7 @@ struct loop {
 struct job {
     loop_fn *work, *done;
     void *arg;
+    unsigned rank;
     bool worked;
     struct job *next;
 };
@@ -319,12 +320,21 @@ void pool_free(struct pool *pool)
 
 int pool_submit(struct pool *pool, loop_fn *work, loop_fn *done, void *arg, struct fault *fault)
 {
-    struct job *job = calloc(1, sizeof *job);
+    return pool_submit_ranked(pool, POOL_RANKS - 1, work, done, arg, fault);
+}
+
+int pool_submit_ranked(struct pool *pool, unsigned rank, loop_fn *work, loop_fn *done, void *arg,
+                       struct fault *fault)
+{
+    struct job **at = &pool->first, *job = calloc(1, sizeof *job);
     if (job == NULL)
         return fault_set(fault, FAULT_MEMORY, "out of memory");
-    *job = (struct job){.work = work, .done = done, .arg = arg};
-    *pool->end = job;
-    pool->end = &job->next;
+    while (*at != NULL && ((*at)->worked || (*at)->rank <= rank))
+        at = &(*at)->next;
+    *job = (struct job){.work = work, .done = done, .arg = arg, .rank = rank, .next = *at};
+    *at = job;
+    if (job->next == NULL)
+        pool->end = &job->next;
     return 0;
 }
 

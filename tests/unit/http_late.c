@@ -41,10 +41,22 @@ static void on_answer(void *self, struct http_exchange *exchange)
     loop_timer_set(late.timer, clock_mono_us() + 50000);
 }
 
+/* More than the sockets hold: the end of it waits for a client that reads. */
+static void on_big(void *self, struct http_exchange *exchange)
+{
+    const size_t size = 32 << 20;
+    char *text = calloc(1, size + 1);
+    (void)self;
+    memset(text, 'x', size);
+    http_answer_text(exchange, 200, "text/plain", text);
+    free(text);
+}
+
 static void on_never(void *self, struct http_exchange *exchange)
 {
     (void)self;
     http_on_gone(exchange, on_gone, NULL);
+    __atomic_add_fetch(&late.never, 1, __ATOMIC_SEQ_CST);
 }
 
 static void on_echo(void *self, struct http_exchange *exchange)
@@ -75,6 +87,7 @@ static const struct http_contract contract = {
     .prefix = "/late",
     .routes = (const struct http_route[]){{"GET", "/late/answer", on_answer, false},
                                           {"POST", "/late/echo", on_echo, false},
+                                          {"GET", "/late/big", on_big, false},
                                           {"GET", "/late/never", on_never, false},
                                           {NULL, NULL, NULL, false}},
     .error = on_error,

@@ -13,11 +13,14 @@
 #define LATE   "GET /late/answer HTTP/1.1\r\n" HOST "\r\n"
 #define NEVER  "GET /late/never HTTP/1.1\r\n" HOST "\r\n"
 
+#define BIG    "GET /late/big HTTP/1.1\r\n" HOST "\r\n"
+#define ECHO   "POST /late/echo HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n"
+
 /* GET /late/answer is answered 50 ms after as many have come as are wanted: {"late": n}. */
 struct late {
     struct http_exchange *exchange[64]; /* NULL: answered or gone */
     struct loop_timer *timer;
-    unsigned count, wanted, gone;
+    unsigned count, wanted, gone, never;
 };
 
 extern struct rig rig;

@@ -18,6 +18,7 @@
 #include "contracts/nova.h"
 #include "core/conf_parts.h"
 #include "core/driver.h"
+#include "core/limits.h"
 #include "http/state.h"
 #include "loop/pool.h"
 
@@ -219,10 +220,13 @@ void rig_init(struct rig *rig)
     rig->conf.limits = (struct conf_limits){
         .connections = 64,
         .connections_per_address = 64,
+        .url_bytes = 8192,
         .header_bytes = 16384,
+        .token_bytes = 8192,
         .body_bytes = 65536,
         .request_s = 10,
         .idle_s = 60,
+        .requests_per_principal = 512,
         .history = 1000,
         .queue = 1000,
         .queue_s = 300,
@@ -312,6 +316,9 @@ void rig_start(struct rig *rig)
     MUST(rig->journal != NULL);
     MUST((rig->engine = engine_new(rig->loop, &rig->conf, drivers, rig->journal, &fault)) != NULL);
     MUST((rig->server = http_server_new(rig->loop, &rig->conf.limits, &fault)) != NULL);
+    MUST((rig->limits = limits_new(&rig->conf.limits, &fault)) != NULL);
+    http_server_set_limits(rig->server, rig->limits);
+    engine_set_limits(rig->engine, rig->limits);
     MUST((rig->agent =
               agent_new(rig->loop, rig->engine, rig->conf.limits.history, "9.9", &fault)) != NULL);
     MUST((rig->nova = nova_new(rig->engine, &fault)) != NULL);
@@ -371,6 +378,7 @@ void rig_stop(struct rig *rig)
     nova_free(rig->nova);
     agent_free(rig->agent);
     engine_free(rig->engine);
+    limits_free(rig->limits);
     journal_free(rig->journal);
     state_dir_remove(rig->dir);
     loop_watch_free(thread->watch);

@@ -26,6 +26,7 @@ struct rig {
     char dir[STATE_DIR_MAX];
     struct engine *engine;
     struct http_server *server;
+    struct limits *limits; /* of conf.limits */
     struct agent *agent;
     struct nova *nova;
     struct ironic_api *ironic;

@@ -110,6 +110,11 @@ TESTS += tests/unit/test_base tests/unit/test_map tests/unit/test_loop tests/uni
 	tests/unit/test_engine_end tests/unit/test_engine_journal tests/unit/test_layers.sh
 EXTRA_DIST += tests/unit/test_layers.sh
 UNIT_FLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+check_PROGRAMS += tests/unit/test_secret
+TESTS += tests/unit/test_secret
+tests_unit_test_secret_SOURCES = tests/unit/test_secret.c
+tests_unit_test_secret_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_secret_LDADD = libnmid.a $(CMOCKA_LIBS)
 tests_unit_test_base_SOURCES = tests/unit/test_base.c
 tests_unit_test_base_CPPFLAGS = $(UNIT_FLAGS)
 tests_unit_test_base_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
@@ -239,6 +244,17 @@ FAKE_LOOP = tests/unit/fake_loop.c tests/unit/fake_loop.h $(STATE_DIR)
 FAULT_VFS = tests/unit/fault_vfs.c tests/unit/fault_vfs.h $(FAKE_LOOP)
 JOURNAL_PLAY = tests/unit/journal_play.c tests/unit/journal_play.h \
 	tests/unit/engine_rig.c tests/unit/engine_rig.h $(FAULT_VFS)
+check_PROGRAMS += tests/unit/test_http_places
+TESTS += tests/unit/test_http_places
+tests_unit_test_http_places_SOURCES = tests/unit/test_http_places.c $(HTTP_LATE)
+tests_unit_test_http_places_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_http_places_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS) -lpthread
+check_PROGRAMS += tests/unit/test_limits
+TESTS += tests/unit/test_limits
+tests_unit_test_limits_SOURCES = tests/unit/test_limits.c $(FAKE_LOOP)
+tests_unit_test_limits_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_limits_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_limits_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc
 tests_unit_test_day_SOURCES = tests/unit/test_day.c $(FAULT_VFS)
 tests_unit_test_day_CPPFLAGS = $(UNIT_FLAGS)
 tests_unit_test_day_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
@@ -269,9 +285,30 @@ check_PROGRAMS += tests/unit/test_auth_basic tests/unit/test_auth_local tests/un
 	tests/unit/test_htpasswd
 TESTS += tests/unit/test_auth_basic tests/unit/test_auth_local tests/unit/test_conf_auth \
 	tests/unit/test_htpasswd
+check_PROGRAMS += tests/unit/test_attempts tests/unit/test_auth_guesses
+TESTS += tests/unit/test_attempts tests/unit/test_auth_guesses
+tests_unit_test_attempts_SOURCES = tests/unit/test_attempts.c $(FAKE_LOOP)
+tests_unit_test_attempts_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_attempts_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_auth_guesses_SOURCES = tests/unit/test_auth_guesses.c $(FAKE_LOOP)
+tests_unit_test_auth_guesses_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_auth_guesses_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_auth_basic_SOURCES = tests/unit/test_auth_basic.c
 tests_unit_test_auth_basic_CPPFLAGS = $(UNIT_FLAGS)
 tests_unit_test_auth_basic_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/test_auth_certificate tests/unit/test_conf_certificate \
+	tests/unit/test_verify
+TESTS += tests/unit/test_auth_certificate tests/unit/test_conf_certificate tests/unit/test_verify
+tests_unit_test_verify_SOURCES = tests/unit/test_verify.c
+tests_unit_test_verify_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_verify_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_conf_certificate_SOURCES = tests/unit/test_conf_certificate.c \
+	tests/unit/conf/conf_lab.c tests/unit/conf/conf_lab.h
+tests_unit_test_conf_certificate_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_conf_certificate_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_auth_certificate_SOURCES = tests/unit/test_auth_certificate.c
+tests_unit_test_auth_certificate_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_auth_certificate_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_auth_local_SOURCES = tests/unit/test_auth_local.c
 tests_unit_test_auth_local_CPPFLAGS = $(UNIT_FLAGS)
 tests_unit_test_auth_local_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
@@ -342,3 +379,12 @@ TESTS += tests/unit/test_callback_ironic
 tests_unit_test_callback_ironic_SOURCES = tests/unit/test_callback_ironic.c $(FAKE_CLIENT)
 tests_unit_test_callback_ironic_CPPFLAGS = $(UNIT_FLAGS)
 tests_unit_test_callback_ironic_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
+
+# Clients' certificates.
+if HAVE_GNUTLS
+check_PROGRAMS += tests/unit/test_tls
+TESTS += tests/unit/test_tls
+endif
+tests_unit_test_tls_SOURCES = tests/unit/test_tls.c
+tests_unit_test_tls_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_tls_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)

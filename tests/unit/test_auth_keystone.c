@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "core/attempts.h"
 #include "core/auth_state.h"
 #include "core/verdicts.h"
 #include "fake_client.h"
@@ -34,6 +35,7 @@ struct rig {
     struct conf_policy policy;
     void *self;
     struct answer last; /* the newest, of whomever */
+    struct attempt attempt; /* nothing is counted */
     unsigned answers;
 };
 
@@ -113,7 +115,8 @@ static void on_done(void *arg, struct identity *identity, const struct fault *fa
 
 static void *check(const char *token, struct answer *answer)
 {
-    struct credentials credentials = {.address = "10.0.0.1", .token = token};
+    struct credentials credentials = {
+        .address = "10.0.0.1", .token = token, .attempt = &rig.attempt};
     return auth_keystone.check(rig.self, &credentials, on_done, answer);
 }
 
@@ -695,7 +698,8 @@ static void on_done_more(void *arg, struct identity *identity, const struct faul
 
 static void *check_more(const char *token, struct answer *answer)
 {
-    struct credentials credentials = {.address = "10.0.0.1", .token = token};
+    struct credentials credentials = {
+        .address = "10.0.0.1", .token = token, .attempt = &rig.attempt};
     return auth_keystone.check(rig.self, &credentials, on_done_more, answer);
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/fault.h"
@@ -243,13 +244,21 @@ static void test_report(void **state)
 static char log_text[8192];
 static int log_pipe[2], log_stderr;
 
-/* What is logged between these two is in log_text. */
-static void log_begin(void)
+/* What is logged between these two is in log_text. as_journal: as if the pipe were the journal's.
+ */
+static void log_begin(bool as_journal)
 {
+    struct stat status;
+    char stream[64];
     assert_int_equal(pipe(log_pipe), 0);
     log_stderr = dup(STDERR_FILENO);
     assert_true(log_stderr >= 0);
     dup2(log_pipe[1], STDERR_FILENO);
+    assert_int_equal(fstat(STDERR_FILENO, &status), 0);
+    /* Else it is set all the same, as a child of a service inherits it: it is not this stream. */
+    snprintf(stream, sizeof stream, "%ju:%ju", (uintmax_t)status.st_dev,
+             (uintmax_t)status.st_ino + (as_journal ? 0 : 1));
+    setenv("JOURNAL_STREAM", stream, 1);
 }
 
 static void log_end(void)
@@ -257,6 +266,7 @@ static void log_end(void)
     dup2(log_stderr, STDERR_FILENO);
     close(log_stderr);
     close(log_pipe[1]);
+    unsetenv("JOURNAL_STREAM");
     size_t len = 0;
     for (ssize_t got; (got = read(log_pipe[0], log_text + len, sizeof log_text - 1 - len)) > 0;)
         len += (size_t)got;
@@ -267,8 +277,7 @@ static void log_end(void)
 static void test_log_levels(void **state)
 {
     (void)state;
-    setenv("JOURNAL_STREAM", "8:1", 1);
-    log_begin();
+    log_begin(true);
     log_error("e%d", 1);
     log_warning("w");
     log_info("i");
@@ -281,14 +290,12 @@ static void test_log_levels(void **state)
     log_set_level(LOG_LEVEL_INFO);
     log_end();
     assert_string_equal(log_text, "<3>e1\n<4>w\n<6>i\n<7>d2\n<3>e2\n");
-    unsetenv("JOURNAL_STREAM");
 }
 
 static void test_log_to_a_person(void **state)
 {
     (void)state;
-    unsetenv("JOURNAL_STREAM");
-    log_begin();
+    log_begin(false);
     log_info("hello");
     log_error("broken");
     log_end();
@@ -308,9 +315,8 @@ static void test_log_that_nobody_reads(void **state)
 {
     char page[4096];
     (void)state;
-    setenv("JOURNAL_STREAM", "8:1", 1);
     alarm(20);
-    log_begin();
+    log_begin(true);
     for (int i = 0; i < 200; i++)
         log_info("%01000d", i); /* 200 KB, into a pipe of 64 */
     for (size_t room = 0; room < 8 * sizeof page;) {
@@ -332,7 +338,6 @@ static void test_log_that_nobody_reads(void **state)
     alarm(0);
     assert_non_null(strstr(tail, "<6>read again\n<4>"));
     assert_non_null(strstr(tail, " lines of this log were lost: nobody read it\n"));
-    unsetenv("JOURNAL_STREAM");
 }
 
 /* Nothing from the network can forge a line, and no line is too long. */
@@ -340,8 +345,7 @@ static void test_log_is_one_line(void **state)
 {
     char text[5000];
     (void)state;
-    setenv("JOURNAL_STREAM", "8:1", 1);
-    log_begin();
+    log_begin(true);
     log_info("a\nb\rc\x1b[1m\td\x7f\xc3\xa9%s", "%s");
     log_end();
     assert_string_equal(log_text, "<6>a\\x0ab\\x0dc\\x1b[1m\\x09d\\x7f\xc3\xa9%s\n");
@@ -349,14 +353,13 @@ static void test_log_is_one_line(void **state)
         memset(text, '\n', sizeof text); /* each becomes four: the end may fall anywhere in them */
         memset(text, 'x', plain);
         text[sizeof text - 1] = '\0';
-        log_begin();
+        log_begin(true);
         log_info("%s", text);
         log_end();
         size_t len = strlen(log_text);
         assert_in_range(len, 2000, 2048);
         assert_ptr_equal(strchr(log_text, '\n'), log_text + len - 1);
     }
-    unsetenv("JOURNAL_STREAM");
 }
 
 int main(void)

@@ -44,6 +44,10 @@ static void test_defaults(void **state)
     assert_int_equal(conf->limits.connections, 1024);
     assert_int_equal(conf->limits.connections_per_address, 64);
     assert_int_equal(conf->limits.header_bytes, 16384);
+    assert_int_equal(conf->limits.url_bytes, 8192);
+    assert_int_equal(conf->limits.token_bytes, 8192);
+    assert_int_equal(conf->limits.requests_per_principal, 512);
+    assert_int_equal(conf->limits.actions_per_minute, 6000);
     assert_int_equal(conf->limits.body_bytes, 65536);
     assert_int_equal(conf->limits.request_s, 10);
     assert_int_equal(conf->limits.idle_s, 60);
@@ -96,6 +100,8 @@ static void test_every_key(void **state)
     assert_int_equal(conf->ipmi.sel, CONF_SEL_ALWAYS);
     assert_true(conf->ipmi.retry_busy);
     assert_int_equal(conf->limits.connections, 1);
+    assert_int_equal(conf->limits.url_bytes, 512); /* half of the head, since it is so small */
+    assert_int_equal(conf->limits.token_bytes, 512);
     assert_int_equal(conf->limits.body_bytes, 1025);
     assert_int_equal(conf->limits.queue, 6);
     assert_int_equal(node_table_count(conf->nodes), 1);
@@ -156,12 +162,18 @@ static void test_complaints(void **state)
         {"limits = { connections = 0; };",
          "nmid.conf:1: limits.connections: expected a decimal integer from 1 to 65536"},
         {"limits = { bodies = 1; };", "nmid.conf:1: limits.bodies: unknown key"},
+        {"limits = { header_bytes = 2000;\n url_bytes = 2001; };",
+         "nmid.conf:2: limits.url_bytes: expected no more than limits.header_bytes (2000)"},
+        {"limits = { token_bytes = 16385; };",
+         "nmid.conf:1: limits.token_bytes: expected no more than limits.header_bytes (16384)"},
+        {"limits = { requests_per_principal = 0; };",
+         "nmid.conf:1: limits.requests_per_principal: expected a decimal integer from 1 to 65536"},
         {"auth = { strategy = \"nobody\"; };",
-         "nmid.conf:1: auth.strategy: expected \"none\", \"http_basic\" or "
-         "\"keystone\""},
+         "nmid.conf:1: auth.strategy: expected \"none\", \"http_basic\", "
+         "\"keystone\" or \"client_certificate\""},
         {"auth = { };",
-         "nmid.conf:1: auth.strategy: missing: expected \"none\", \"http_basic\" or "
-         "\"keystone\""},
+         "nmid.conf:1: auth.strategy: missing: expected \"none\", \"http_basic\", "
+         "\"keystone\" or \"client_certificate\""},
         {"auth = \"none\";", "nmid.conf:1: auth: expected a group { ... }"},
         {NULL, NULL},
     };
@@ -193,7 +205,7 @@ static void test_listen_complaints(void **state)
          "nmid.conf:1: listen.socket: stands beside address: expected one of them"},
         {"listen = ( { socket = \"/s\"; port = 1; } );",
          "nmid.conf:1: listen.port: a socket has none"},
-        {"listen = ( { socket = \"/s\"; tls = true; } );", "nmid.conf:1: listen.tls: unknown key"},
+        {"listen = ( { socket = \"/s\"; tls = true; } );", "nmid.conf:1: listen.tls: a socket has none: nobody listens on the way to it"},
         {"listen = ( { socket = \"/s\"; },\n { socket = \"/s\"; } );",
          "nmid.conf:2: listen.socket: listed twice"},
         {NULL, NULL},

@@ -17,7 +17,7 @@
 #define HASH       "$2y$12$3bQeUWr9E3gQp1kwRrVx8.aoUZlTHL1WF9/8Fs3cqdVo5u4pgsQe2"
 #define SOON_GUESSED                                                                               \
     " of a cost below 10, which is soon guessed: htpasswd -B -C 12 makes better ones"
-#define STRATEGIES "\"none\", \"http_basic\" or \"keystone\""
+#define STRATEGIES "\"none\", \"http_basic\", \"keystone\" or \"client_certificate\""
 
 static void test_defaults(void **state)
 {

@@ -58,6 +58,21 @@ static void test_every_key(void **state)
     assert_string_equal(callback->allow[1], "http://b/x/");
 }
 
+static void test_insecure(void **state)
+{
+    struct lab *lab = *state;
+    assert_int_equal(
+        lab_parse(lab, "callback = { url = \"https://hooks.example\";\ninsecure = true; };"), 0);
+    LAB_WARNINGS(lab,
+                 "nmid.conf:2: callback.insecure: certificates are not verified: whoever is on the "
+                 "way reads each callback with its headers, and can take it in the receiver's place",
+                 "nmid.conf: nodes: there are none");
+    assert_true(lab->conf->callback.insecure);
+    assert_int_equal(lab_parse(lab, "callback = { url = \"https://hooks.example\"; };"), 0);
+    assert_false(lab->conf->callback.insecure);
+    report_clear(&lab->warnings);
+}
+
 static void test_wrong_types(void **state)
 {
     struct lab *lab = *state;
@@ -223,6 +238,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_defaults), CASE(test_every_key), CASE(test_wrong_types),
+        CASE(test_insecure),
         CASE(test_urls),     CASE(test_headers),   CASE(test_secrets),
         CASE(test_ca_file),  CASE(test_warnings),  CASE(test_ironic),
     };

@@ -88,6 +88,33 @@ static void test_keystone(void **state)
     assert_int_equal(ironic->timeout_ms, 2000);
 }
 
+static void test_insecure(void **state)
+{
+    struct lab *lab = *state;
+    assert_int_equal(
+        lab_parse(lab, SOURCE "ironic = { url = \"https://i.example\";\ninsecure = true; };"), 0);
+    LAB_WARNINGS(
+        lab,
+        "nmid.conf:3: ironic.insecure: certificates are not verified: whoever is on the way "
+        "to Ironic reads nmid's credentials, and can answer in its place",
+        "nmid.conf: nodes: there are none");
+    assert_true(lab->conf->ironic.insecure);
+    /* With Keystone's log-in it is one key for both. */
+    assert_int_equal(
+        lab_parse(lab,
+                  SOURCE "ironic = { url = \"https://i.example\"; auth = \"keystone\";\n"
+                         "auth_url = \"https://k.example\"; user_id = \"u\"; password = \"p\";\n"
+                         "system_scope = \"all\"; insecure = true; };"),
+        0);
+    assert_true(lab->conf->ironic.insecure);
+    assert_true(lab->conf->ironic.keystone.insecure);
+    assert_int_equal(lab->warnings.count, 2);
+    report_clear(&lab->warnings);
+    assert_int_equal(lab_parse(lab, SOURCE "ironic = { url = \"https://i.example\"; };"), 0);
+    assert_false(lab->conf->ironic.insecure);
+    report_clear(&lab->warnings);
+}
+
 static void test_complaints(void **state)
 {
     struct lab *lab = *state;
@@ -178,6 +205,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_defaults, lab_setup, lab_teardown),
+        cmocka_unit_test_setup_teardown(test_insecure, lab_setup, lab_teardown),
         cmocka_unit_test_setup_teardown(test_every_key, lab_setup, lab_teardown),
         cmocka_unit_test_setup_teardown(test_keystone, lab_setup, lab_teardown),
         cmocka_unit_test_setup_teardown(test_complaints, lab_setup, lab_teardown),

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "conf/conf_lab.h"
+#include "core/conf_parts.h"
 
 #define NO_NODES "nmid.conf: nodes: there are none"
 #define USER     "username = \"nmid\"; user_domain_name = \"Default\"; "
@@ -100,6 +101,36 @@ static void test_files(void **state)
     assert_int_equal(lab_load(lab), -1);
     assert_int_equal(lab->errors.count, 2);
     report_clear(&lab->errors);
+}
+
+#define NOT_VERIFIED                                                                               \
+    "nmid.conf:1: auth.insecure: certificates are not verified: whoever is on the way to "         \
+    "Keystone "                                                                                    \
+    "reads nmid's password and every token, and can let in whom they like"
+
+static void test_insecure(void **state)
+{
+    struct lab *lab = *state;
+    assert_false(parsed(lab, AUTH_URL USER PASSWORD PROJECT)->insecure);
+    assert_false(parsed(lab, AUTH_URL USER PASSWORD PROJECT "insecure = false;")->insecure);
+    assert_int_equal(parse(lab, AUTH_URL USER PASSWORD PROJECT "insecure = true;"), 0);
+    LAB_WARNINGS(lab, NOT_VERIFIED, NO_NODES);
+    assert_true(lab->conf->auths[0].keystone.insecure);
+    struct conf_auth copy = {0};
+    assert_int_equal(conf_auth_copy(&lab->conf->auths[0], &copy), 0);
+    assert_true(copy.keystone.insecure);
+    conf_auth_clear(&copy);
+    assert_int_equal(parse(lab, AUTH_URL USER PASSWORD PROJECT "insecure = \"yes\";"), -1);
+    LAB_ERRORS(lab, "nmid.conf:1: auth.insecure: expected true or false");
+    /* It would look as if somebody were trusted. */
+    lab_write(lab, "ca.pem", "-----BEGIN CERTIFICATE-----\n", 0644);
+    lab_write(lab, "nmid.conf",
+              "auth = { strategy = \"keystone\"; " AUTH_URL USER PROJECT PASSWORD
+              "ca_file = \"ca.pem\"; insecure = true; };\n",
+              0600);
+    assert_int_equal(lab_load(lab), -1);
+    LAB_ERRORS(lab, "DIR/nmid.conf:1: auth.insecure: stands beside ca_file: no certificate is "
+                    "verified with it, so expected one of them");
 }
 
 static void test_urls(void **state)
@@ -222,8 +253,10 @@ static void test_values(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_password), CASE(test_application_credential), CASE(test_files),  CASE(test_urls),
-        CASE(test_missing),  CASE(test_contradictions),         CASE(test_values),
+        CASE(test_password),       CASE(test_application_credential),
+        CASE(test_files),          CASE(test_urls),
+        CASE(test_insecure),       CASE(test_missing),
+        CASE(test_contradictions), CASE(test_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* HMAC-SHA256 by the test cases of RFC 4231. */
+/* HMAC-SHA256 by the test cases of RFC 4231, HMAC-SHA1 by those of RFC 2202. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 #include <gcrypt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/digest.h"
@@ -37,6 +38,30 @@ static void test_rfc_4231(void **state)
            "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe");
     expect(key, 131, hash_key_first, strlen(hash_key_first),
            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+}
+
+static void expect_sha1(const void *key, size_t key_len, const char *bytes, const char *expected)
+{
+    uint8_t digest[DIGEST_MAX];
+    char text[2 * DIGEST_MAX + 1];
+    assert_int_equal(digest_len(DIGEST_SHA1), 20);
+    assert_int_equal(digest_hmac(DIGEST_SHA1, key, key_len, bytes, strlen(bytes), digest), 0);
+    for (size_t i = 0; i < 20; i++)
+        snprintf(text + 2 * i, 3, "%02x", digest[i]);
+    assert_string_equal(text, expected);
+}
+
+static void test_rfc_2202(void **state)
+{
+    unsigned char key[80];
+    (void)state;
+    memset(key, 0x0b, sizeof key);
+    expect_sha1(key, 20, "Hi There", "b617318655057264e28bc0b6fb378c8ef146be00");
+    expect_sha1("Jefe", 4, "what do ya want for nothing?",
+                "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
+    memset(key, 0xaa, sizeof key);
+    expect_sha1(key, 80, "Test Using Larger Than Block-Size Key - Hash Key First",
+                "aa4ae5e15272d00e95705637ce8a3b55ed402112");
 }
 
 static void test_nothing_to_sign(void **state)
@@ -72,12 +97,15 @@ static void test_no_memory(void **state)
     gcry_set_allocation_handler(no_room, no_room, is_secure, no_more_room, free);
     expect("Jefe", 4, "what do ya want for nothing?", 28,
            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    expect_sha1("Jefe", 4, "what do ya want for nothing?",
+                "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rfc_4231),
+        cmocka_unit_test(test_rfc_2202),
         cmocka_unit_test(test_nothing_to_sign),
         cmocka_unit_test(test_no_memory),
     };

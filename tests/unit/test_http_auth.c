@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include "fake_auth.h"
+#include "http/state.h"
 
 #define MEMBER AS("alice:demo:member")
 #define ADMIN  AS("root:admin:admin")
@@ -257,6 +258,77 @@ static void test_server_ends(void **state)
     rig_start(&rig);
 }
 
+/* ---- Places ---- */
+
+#define PLACES 4
+
+static int setup_few(void **state)
+{
+    (void)state;
+    rig_init(&rig);
+    fake_auth_use(&rig);
+    rig.conf.limits.connections = PLACES;
+    rig_start(&rig);
+    fake_auth.hold = true;
+    return 0;
+}
+
+/* All want the same injected; the first is the one who may. */
+static void take_places(int fds[PLACES])
+{
+#define HEAD "PUT " PUT " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    for (unsigned i = 0; i < PLACES; i++) {
+        fds[i] = ask_held(i == 0 ? HEAD ADMIN : HEAD AS("garbage"), NMI);
+        fake_auth_await(&rig, &fake_auth.waiting, i + 1);
+    }
+}
+
+/* Keystone does not answer, and whoever brings garbage has all places: nobody is kept out by them.
+ * The one that waits longest goes, and nothing that it asked for begins. */
+static void test_places(void **state)
+{
+    int fds[PLACES];
+    struct reply reply;
+    (void)state;
+    take_places(fds);
+    for (unsigned i = 0; i < 2; i++) /* one place is enough for both */
+        expect(rig_ask(&rig, "GET", "/healthz", "", ""), 200, NULL);
+    assert_true(client_closed(fds[0], 5000));
+    fake_auth_await(&rig, &fake_auth.cancels, 1);
+    rig_call(&rig, fake_auth_release, NULL);
+    for (unsigned i = 1; i < PLACES; i++) {
+        assert_true(client_read(fds[i], &reply, false));
+        expect(reply, 401, NULL);
+    }
+    assert_int_equal(rig.starts, 0);
+    for (unsigned i = 0; i < PLACES; i++)
+        close(fds[i]);
+}
+
+/* In one turn of the loop another one comes, and the check of the one that gives up its place ends
+ * well. */
+static void cut_and_release(void *arg)
+{
+    struct listener *listener = rig.server->listeners;
+    (void)arg;
+    while (listener->address[0] == '\0')
+        listener = listener->next;
+    assert_int_equal(connection_on_accept(listener, NULL, 0), MHD_YES);
+    fake_auth_release(NULL);
+}
+
+static void test_cut_and_checked(void **state)
+{
+    int fds[PLACES];
+    (void)state;
+    take_places(fds);
+    rig_call(&rig, cut_and_release, NULL);
+    assert_true(client_closed(fds[0], 5000));
+    assert_int_equal(rig.starts, 0);
+    for (unsigned i = 0; i < PLACES; i++)
+        close(fds[i]);
+}
+
 /* ---- A reload ---- */
 
 static void change_auth(void *arg)
@@ -307,6 +379,8 @@ int main(void)
         TEST(test_client_gone),
         TEST(test_server_ends),
         TEST(test_another_auth),
+        cmocka_unit_test_setup_teardown(test_places, setup_few, teardown),
+        cmocka_unit_test_setup_teardown(test_cut_and_checked, setup_few, teardown),
     };
     const gid_t groups[] = {4711, 4712}; /* root often has none: so that there are some to see */
     if (geteuid() == 0 && setgroups(2, groups) < 0)

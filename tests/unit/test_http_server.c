@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The HTTP server over real sockets: answers, both traps of libmicrohttpd's external epoll mode,
- * clients that leave, the UNIX socket, and the end of the server itself. */
+/* The HTTP server over real sockets: answers, a trap of libmicrohttpd's external epoll mode, clients
+ * that leave, the UNIX socket, and the end of the server itself. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -86,7 +86,7 @@ static void test_query(void **state)
     reply_clear(&reply);
 }
 
-/* ---- The two traps ---- */
+/* ---- A trap; test_http_places.c has the other ---- */
 
 /* The answers come from a timer, on two connections, and nothing else goes on. */
 static void test_trap_resume(void **state)
@@ -106,54 +106,6 @@ static void test_trap_resume(void **state)
             reply_clear(&reply);
             close(fd[i]);
         }
-    }
-}
-
-static void few(struct conf_limits *limits)
-{
-    limits->connections = 8;
-}
-
-static int setup_few(void **state)
-{
-    (void)state;
-    late_start(few);
-    return 0;
-}
-
-static int holders[8];
-
-static void close_holders(void *arg)
-{
-    (void)arg;
-    for (size_t i = 0; i < 8; i++)
-        close(holders[i]);
-}
-
-/* At the connection limit 30 clients wait, and all places come free in one turn of the loop. */
-static void test_trap_limit(void **state)
-{
-    int waiting[30];
-    struct reply reply;
-    (void)state;
-    for (size_t i = 0; i < 8; i++) {
-        holders[i] = client_connect(&rig);
-        client_write(holders[i], HEALTH);
-        assert_true(client_read(holders[i], &reply, false)); /* it has its place */
-        reply_clear(&reply);
-    }
-    for (size_t i = 0; i < 30; i++) {
-        waiting[i] = client_connect(&rig);
-        client_write(waiting[i], "GET /healthz HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
-    }
-    struct pollfd early = {.fd = waiting[0], .events = POLLIN};
-    assert_int_equal(poll(&early, 1, 100), 0); /* the limit holds */
-    rig_call(&rig, close_holders, NULL);
-    for (size_t i = 0; i < 30; i++) {
-        assert_true(client_read(waiting[i], &reply, false));
-        assert_int_equal(reply.status, 200);
-        reply_clear(&reply);
-        close(waiting[i]);
     }
 }
 
@@ -357,7 +309,6 @@ int main(void)
         CASE(test_pipeline),
         CASE(test_query),
         CASE(test_trap_resume),
-        cmocka_unit_test_setup_teardown(test_trap_limit, setup_few, late_teardown),
         CASE(test_client_leaves),
         CASE(test_client_leaves_late),
         CASE(test_half_close),

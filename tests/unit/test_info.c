@@ -200,6 +200,50 @@ static void refuse_file(struct fixture *f, const char *told)
     assert_told(f, 11, told);
 }
 
+/* "$CREDENTIALS_DIRECTORY/NAME": a credential of systemd's, which is its owner's to read, by mode
+ * or by an access control list (then the group's bits are the list's mask). */
+static void test_credential(void **state)
+{
+    static const mode_t modes[] = {0400, 0440};
+    static const char expected[] =
+        "password_file: expected $CREDENTIALS_DIRECTORY/NAME, with the name of a credential (one "
+        "part, which does not begin with a dot)";
+    static const char *const bad[] = {"$CREDENTIALS_DIRECTORY",     "$CREDENTIALS_DIRECTORY/",
+                                      "$CREDENTIALS_DIRECTORY/..",  "$CREDENTIALS_DIRECTORY/.x",
+                                      "$CREDENTIALS_DIRECTORY/a/b", "$CREDENTIALS_DIRECTORYX/a",
+                                      "$CREDENTIALS_DIRECTORY//a"};
+    struct fixture *f = *state;
+    setenv("CREDENTIALS_DIRECTORY", f->dir, 1);
+    info_add_string(f->info, "password_file", "$CREDENTIALS_DIRECTORY/secret", 11);
+    for (size_t i = 0; i < 2; i++) {
+        write_secret(f, SECRET, strlen(SECRET), modes[i]);
+        take_file(f, SECRET);
+    }
+    setenv("CREDENTIALS_DIRECTORY", "relative", 1);
+    for (int unset = 0; unset < 2; unset++) {
+        refuse_file(f, "password_file: the environment has no CREDENTIALS_DIRECTORY: is there a "
+                       "LoadCredential= in the unit, and does systemd start nmid?");
+        unsetenv("CREDENTIALS_DIRECTORY");
+    }
+    setenv("CREDENTIALS_DIRECTORY", f->dir, 1);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct info *info = info_new(f->conf, 7);
+        struct secret *secret = NULL;
+        info_add_string(info, "password_file", bad[i], 11);
+        assert_int_equal(info_take_secret(info, "password", 20, &secret, &f->report), -1);
+        assert_told(f, 11, expected);
+        info_free(info);
+    }
+    unsetenv("CREDENTIALS_DIRECTORY");
+    /* No other variable: this is a file beside the configuration. */
+    struct info *info = info_new(f->conf, 7);
+    struct secret *secret = NULL;
+    info_add_string(info, "password_file", "$HOME/secret", 11);
+    assert_int_equal(info_take_secret(info, "password", 20, &secret, &f->report), -1);
+    info_free(info);
+    report_clear(&f->report);
+}
+
 static void test_secret_file_refused(void **state)
 {
     struct fixture *f = *state;
@@ -280,14 +324,9 @@ static void test_complain(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_string),
-        TEST(test_integer),
-        TEST(test_boolean),
-        TEST(test_secret_inline),
-        TEST(test_secret_file),
-        TEST(test_secret_file_refused),
-        TEST(test_password_for_path),
-        TEST(test_unknown),
+        TEST(test_string),        TEST(test_integer),           TEST(test_boolean),
+        TEST(test_secret_inline), TEST(test_secret_file),       TEST(test_secret_file_refused),
+        TEST(test_credential),    TEST(test_password_for_path), TEST(test_unknown),
         TEST(test_complain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

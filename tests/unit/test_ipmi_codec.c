@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <gcrypt.h>
+#include <stdlib.h>
 #include <string.h>
 #include "unit/ipmi/crypt.h"
 #include "unit/ipmi/rig.h"
@@ -318,6 +320,57 @@ static void test_authcap(void **state)
     }
 }
 
+static void *no_room(size_t size)
+{
+    (void)size;
+    return NULL;
+}
+
+static void *no_more_room(void *bytes, size_t size)
+{
+    (void)bytes;
+    (void)size;
+    return NULL;
+}
+
+static int is_secure(const void *bytes)
+{
+    (void)bytes;
+    return 0;
+}
+
+/* The cryptography of 2.0 sessions needs no memory: to be out of it must neither end the process
+ * nor look like a wrong password or a forged answer. The last test, for libgcrypt gets no more
+ * memory after it. */
+static void test_no_memory(void **state)
+{
+    static const unsigned suites[] = {3, 17};
+    static struct bmc bmcs[2];
+    struct ipmi_channel channels[2];
+    struct ipmi_datagram in[2], out;
+    const struct ipmi_command command = {.net_fn = 0, .cmd = 1};
+    const struct bmc_reply reply = {.net_fn = 1, .cmd = 1, .number = 5};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        share(&channels[i], &bmcs[i], false, suites[i]);
+        bmc_reply(&bmcs[i], &bmcs[i].sessions[0], &reply, &in[i]);
+    }
+    gcry_set_allocation_handler(no_room, no_room, is_secure, no_more_room, free);
+    for (int i = 0; i < 2; i++) {
+        struct ipmi_packet packet = {0};
+        assert_int_equal(ipmi_codec_read(codec, &channels[i], in[i].bytes, in[i].len, &packet),
+                         IPMI_GOOD);
+        assert_int_equal(packet.rq_seq, 5);
+        ipmi_codec_command(codec, &channels[i], &command, 1, 1, &out);
+        assert_true(out.len > 0);
+        ipmi_codec_rakp_3(codec, &channels[i], 1, 0, &out);
+        assert_true(out.len > 0);
+        assert_false(ipmi_codec_proves_rakp_2(codec, &channels[i]));
+        assert_false(ipmi_codec_proves_rakp_4(codec, &channels[i]));
+        assert_int_equal(ipmi_codec_keys(codec, &channels[i]), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,6 +384,7 @@ int main(void)
         cmocka_unit_test(test_first_number),
         cmocka_unit_test(test_forced_authentication),
         cmocka_unit_test(test_authcap),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

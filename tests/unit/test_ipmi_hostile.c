@@ -220,6 +220,83 @@ static void test_longer(void **state)
     }
 }
 
+#define LENGTH_MAX 1500 /* what an Ethernet carries */
+
+/* A generator of no importance, the same in each run. */
+static uint8_t any_byte(void)
+{
+    static uint32_t x = 2463534242u;
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
+    return (uint8_t)(x >> 11);
+}
+
+static uint8_t checksum(const uint8_t *bytes, size_t len)
+{
+    uint8_t sum = 0;
+    while (len > 0)
+        sum = (uint8_t)(sum + bytes[--len]);
+    return (uint8_t)-sum;
+}
+
+/* The good datagram's beginning, as much as fits, and anything behind it; its lengths and checksums
+ * say that this is how it should be. */
+static void make_plausible(const struct ipmi_datagram *good, size_t keep, uint8_t *bytes,
+                           size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        bytes[i] = i < good->len && i < keep ? good->bytes[i] : any_byte();
+    if (len < 21)
+        return;
+    if (bytes[4] == 0x06) { /* RMCP+ */
+        bytes[14] = (uint8_t)((len - 16) & 0xff);
+        bytes[15] = (uint8_t)((len - 16) >> 8);
+    } else if (bytes[4] == BMC_NONE) {
+        bytes[13] = (uint8_t)(len - 14);
+        bytes[16] = checksum(bytes + 14, 2);
+        bytes[len - 1] = checksum(bytes + 17, len - 18);
+    }
+}
+
+/* Answers of every length, of nothing, of anything, and of what looks right as far as one can look
+ * without the keys. */
+static void test_every_length(void **state)
+{
+    (void)state;
+    static struct rig rig;
+    static uint8_t bytes[LENGTH_MAX];
+    unsigned believed = 0;
+    FOR_EACH_WAY(way)
+    {
+        for (int i = 0; i < STATES(way); i++) {
+            const struct ipmi_datagram good = *begin_in(&rig, way, states[way->ipmi_1_5][i]);
+            bool plain =
+                good.bytes[4] == 0x06 ? (good.bytes[5] & 0x40) == 0 : good.bytes[4] == BMC_NONE;
+            for (size_t len = 0; len <= LENGTH_MAX; len++) {
+                memset(bytes, 0, sizeof bytes);
+                assert_int_not_equal(try(&rig, bytes, len), IPMI_GOOD);
+                assert_unchanged(&rig);
+                for (size_t keep = 0; keep <= 48; keep += 4) {
+                    make_plausible(&good, keep, bytes, len);
+                    if (try(&rig, bytes, len) != IPMI_GOOD) {
+                        assert_unchanged(&rig);
+                        continue;
+                    }
+                    if (len >= good.len && memcmp(bytes, good.bytes, good.len) == 0)
+                        continue; /* it is the genuine one; what is behind it does not count */
+                    assert_true(plain);
+                    believed++;
+                    assert_true(trial.outcome != OUTCOME_DELIVERED &&
+                                trial.outcome != OUTCOME_UNKNOWN && trial.control_at == 0);
+                }
+            }
+            rig_free(&rig);
+        }
+    }
+    assert_in_range(believed, 1000, 1000000); /* so far did it get, where no key protects */
+}
+
 /* ---- Repeated and foreign ---- */
 
 /* Every datagram of all earlier states, in every state. */
@@ -438,7 +515,7 @@ int main(void)
         cmocka_unit_test(test_longer),          cmocka_unit_test(test_earlier_datagrams),
         cmocka_unit_test(test_another_session), cmocka_unit_test(test_wrong_numbers),
         cmocka_unit_test(test_window),          cmocka_unit_test(test_without_keys),
-        cmocka_unit_test(test_wrong_proof),
+        cmocka_unit_test(test_wrong_proof),     cmocka_unit_test(test_every_length),
     };
     return cmocka_run_group_tests(tests, rig_setup, rig_teardown);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "core/journal.h"
+#include "core/limits.h"
 
 static void set_text(char **text, const char *value)
 {
@@ -385,6 +386,52 @@ static void test_hold_off_by_target(void **state)
     rig_submit(rig, &third);
 }
 
+/* ---- How many actions a caller may begin ---- */
+
+static void test_actions_per_minute(void **state)
+{
+    struct rig *rig = *state;
+    struct fault fault = {0};
+    const struct conf_limits conf = {.actions_per_minute = 3};
+    struct limits *limits = limits_new(&conf, &fault);
+    assert_non_null(limits);
+    engine_set_limits(rig->engine, limits);
+    for (unsigned i = 0; i < 5; i++)
+        rig_add_node(rig, i);
+    rig->finish_in_start = true;
+    struct request request = rig_request(0), keyed = rig_request(1);
+    struct action *first = rig_submit(rig, &request);
+    rig_until_durable(rig, first, ACTION_FINISHED);
+    for (unsigned i = 0; i < 10; i++) { /* what is refused for another reason takes none */
+        rig_refuse(rig, &request, FAULT_HOLD_OFF, NULL);
+        request.node_ident = "nothing";
+        rig_refuse(rig, &request, FAULT_NODE_NOT_FOUND, NULL);
+        request = rig_request(0);
+    }
+    keyed.idempotency_key = "k";
+    struct action *second = rig_submit(rig, &keyed);
+    for (unsigned i = 0; i < 10; i++) /* nor does a repeat */
+        assert_ptr_equal(rig_repeat(rig, &keyed), second);
+    request.repeat_s = 60;
+    assert_ptr_equal(rig_repeat(rig, &request), first);
+    request = rig_request(0);
+    request.force = true;
+    rig_submit(rig, &request);
+    rig_refuse(rig, &request, FAULT_TOO_MANY, &fault);
+    assert_string_equal(fault.message,
+                        "root has begun as many actions as limits.actions_per_minute (3) allows; "
+                        "nothing was sent; the next may begin in 20 s");
+    struct request other = rig_request(2);
+    rig_refuse(rig, &other, FAULT_TOO_MANY, NULL);
+    assert_ptr_equal(rig_repeat(rig, &keyed), second); /* still */
+    other.caller = &rig_demo;
+    rig_submit(rig, &other);
+    assert_int_equal(rig->starts, 4);
+    assert_true(limits_count(limits, LIMIT_ACTIONS_PER_MINUTE) >= 2);
+    engine_set_limits(rig->engine, NULL);
+    limits_free(limits);
+}
+
 /* ---- The daemon itself ---- */
 
 static void test_stopping(void **state)
@@ -515,6 +562,7 @@ int main(void)
         TEST(test_hold_off_ends),
         TEST(test_no_hold_off),
         TEST(test_hold_off_by_target),
+        TEST(test_actions_per_minute),
         TEST(test_stopping),
         TEST(test_queue_limit),
         TEST(test_order),

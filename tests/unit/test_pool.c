@@ -129,6 +129,36 @@ static void test_one_thread_is_in_order(void **state)
     pool_free(pool);
 }
 
+/* While one works: of each rank as many as fit, the first rank first, in order within one. */
+static void test_ranks(void **state)
+{
+    struct job first = {0}, jobs[6] = {{0}};
+    static const unsigned ranks[] = {2, 1, 0, 2, 1, 0}, places[] = {6, 4, 2, 7, 5, 3};
+    struct fault fault = {0};
+    sem_t running, release;
+    struct pool *pool = pool_make(1, 2);
+    (void)state;
+    sem_init(&running, 0, 0);
+    sem_init(&release, 0, 0);
+    first.running = &running;
+    first.release = &release;
+    assert_int_equal(pool_submit(pool, work, done, &first, NULL), 0);
+    while (sem_wait(&running) != 0)
+        ;
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(pool_submit_ranked(pool, ranks[i], work, done, &jobs[i], NULL), 0);
+    assert_int_equal(pool_submit_ranked(pool, 0, work, done, &jobs[0], &fault), -1);
+    assert_int_equal(fault.code, FAULT_OVERLOADED);
+    assert_int_equal(pool_submit(pool, work, done, &jobs[0], NULL), -1);
+    sem_post(&release);
+    until_done(7);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(jobs[i].place, places[i]);
+    pool_free(pool);
+    sem_destroy(&running);
+    sem_destroy(&release);
+}
+
 /* Three threads work at once: each waits until the others have begun. */
 static void test_threads_at_once(void **state)
 {
@@ -275,7 +305,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_work_and_done),    TEST(test_one_thread_is_in_order), TEST(test_threads_at_once),
         TEST(test_queue_is_bounded), TEST(test_done_submits),           TEST(test_free_busy),
-        TEST(test_free_idle),
+        TEST(test_free_idle),        TEST(test_ranks),
     };
     alarm(ALARM_S);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Limits: what one caller may take of nmid, and how often each limit was reached. One object for the
+ * process; the HTTP server, auth and the engine share it. Sizes and times are kept by the server
+ * itself, which only counts here. Every function allows NULL: nothing is limited or counted then. */
+#ifndef NMID_CORE_LIMITS_H
+#define NMID_CORE_LIMITS_H
+
+#include <stdint.h>
+#include "base/fault.h"
+#include "core/conf_listen.h"
+#include "core/principal.h"
+
+/* Each has the name of its setting. */
+enum limit {
+    LIMIT_CONNECTIONS,
+    LIMIT_CONNECTIONS_PER_ADDRESS,
+    LIMIT_URL_BYTES,
+    LIMIT_HEADER_BYTES,
+    LIMIT_TOKEN_BYTES,
+    LIMIT_BODY_BYTES,
+    LIMIT_REQUEST_S,
+    LIMIT_IDLE_S,
+    LIMIT_REQUESTS_PER_PRINCIPAL,
+    LIMIT_ACTIONS_PER_MINUTE,
+    LIMIT_LOGIN_FAILURES_PER_ADDRESS,
+    LIMIT_LOGIN_FAILURES_PER_USER,
+    LIMITS
+};
+
+struct limits;
+struct account; /* what one principal has of nmid now */
+
+/* conf is copied. NULL with a fault when memory is out. */
+struct limits *limits_new(const struct conf_limits *conf, struct fault *fault);
+void limits_free(struct limits *limits);
+void limits_configure(struct limits *limits, const struct conf_limits *conf);
+
+/* Counts that a limit was reached; and how often that has been since the start. */
+void limits_reached(struct limits *limits, enum limit limit);
+uint64_t limits_count(const struct limits *limits, enum limit limit);
+const char *limit_name(enum limit limit); /* "connections_per_address" ... */
+
+/* A request of a principal begins: the account that limits_leave() wants, or NULL with
+ * FAULT_TOO_MANY or FAULT_MEMORY. NULL without a fault when limits is NULL. The principal is that of
+ * its way of authentication, user id (or name) and project: whoever has two roles has one account. */
+struct account *limits_enter(struct limits *limits, const struct principal *principal,
+                             struct fault *fault);
+void limits_leave(struct limits *limits, struct account *account);
+
+/* One more action of a principal: 0, or -1 with FAULT_TOO_MANY, whose message says when to come
+ * again. The minute slides: what was taken comes back evenly. */
+int limits_take_action(struct limits *limits, const struct principal *principal,
+                       struct fault *fault);
+
+#endif

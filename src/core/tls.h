@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* TLS for listeners, on GnuTLS, which is known only in tls*.c: certificate, key and clients' CA,
+ * read from files and checked; and what a session needs of them. Built without GnuTLS, tls_load()
+ * says so.
+ *
+ * A struct tls is counted: each session holds the one that it began with, so that a reload changes
+ * what is new, and drops nothing. */
+#ifndef NMID_CORE_TLS_H
+#define NMID_CORE_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "base/fault.h"
+#include "core/conf_listen.h"
+
+#define TLS_SUBJECT_MAX 1024
+#define TLS_NOTES_MAX   16
+
+/* ---- The files ---- */
+
+/* What is to be said of the files: `wrong` is the key of struct conf_tls that a failure is about.
+ * The notes come beside success: it expires soon, it has expired, the key is short ... */
+struct tls_note {
+    const char *key; /* static */
+    char text[256];
+};
+
+struct tls_notes {
+    const char *wrong; /* static; or NULL */
+    size_t count;
+    struct tls_note notes[TLS_NOTES_MAX];
+};
+
+/* Loads what conf names (conf->tls itself is not looked at). NULL with FAULT_CONF or FAULT_MEMORY,
+ * which names the file and what is wrong with it: it cannot be read, holds no PEM, the key is not
+ * the certificate's, others can read the key, it has a passphrase ... What was read is wiped. */
+struct tls *tls_load(const struct conf_tls *conf, struct tls_notes *ret_notes, struct fault *fault);
+struct tls *tls_ref(struct tls *tls);
+void tls_unref(struct tls *tls); /* NULL-safe */
+
+/* ---- Sessions ---- */
+
+/* For libmicrohttpd's MHD_OPTION_HTTPS_CERT_CALLBACK: it wants a certificate when it starts, and
+ * gets this, which gives none. So a session that tls_begin() could not have is refused. */
+typedef void tls_callback(void);
+tls_callback *tls_no_certificate(void);
+
+/* A new connection: its gnutls_session_t, before the handshake, gets these credentials, the
+ * versions and ciphers, and whether a certificate is asked of the client. fd: its socket. address:
+ * of the client, for the log; borrowed until tls_end(). NULL when memory is out: then the handshake
+ * fails. */
+struct tls_session *tls_begin(struct tls *tls, void *gnutls, int fd, const char *address);
+
+/* How a handshake goes on: with what the client sends, with room for what we send, or not at all,
+ * for it is done. */
+enum tls_wants { TLS_WANTS_NOTHING, TLS_WANTS_TO_READ, TLS_WANTS_TO_SEND };
+enum tls_wants tls_wants(const struct tls_session *session);
+
+/* The connection ends; its socket is still open. When its handshake failed, the log has why: each
+ * cause at most once a minute. NULL-safe. */
+void tls_end(struct tls_session *session);
+
+/* After gnutls_deinit(), which may come after libmicrohttpd's notice that the connection ends.
+ * NULL-safe. */
+void tls_session_free(struct tls_session *session);
+
+/* The subject of the client's certificate, which was verified (RFC 4514, as "CN=a,O=b"); NULL when
+ * it gave none. Lives as long as the session. */
+const char *tls_subject(const struct tls_session *session);
+
+/* At each request, with the credentials of the moment: is the client let in? After a reload the
+ * client of a connection that stands is held against the new CA and list; false: it has to go. */
+bool tls_recheck(struct tls_session *session, struct tls *now);
+
+/* Rewrites a subject in the one form that tls_subject() uses, so that they can be compared by
+ * strcmp(). -1 with FAULT_CONF when it is none, or too long. */
+int tls_subject_normalise(const char *text, char subject[TLS_SUBJECT_MAX], struct fault *fault);
+
+#endif

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Limits: the accounts of principals, in simulated time, and the counters. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "core/limits.h"
+#include "fake_loop.h"
+
+/* Memory that runs out: the calloc() of what is linked in (ld --wrap). */
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+static bool no_memory;
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return no_memory ? NULL : __real_calloc(count, size);
+}
+
+static const struct conf_limits conf = {
+    .connections = 7, .requests_per_principal = 2, .actions_per_minute = 6, .idle_s = 60};
+static const struct principal alice = {.user = "alice", .method = "http_basic"};
+static const struct principal bob = {.user = "bob", .method = "http_basic"};
+
+static int setup(void **state)
+{
+    struct fault fault = {0};
+    fake_reset();
+    *state = limits_new(&conf, &fault);
+    return *state == NULL ? -1 : 0;
+}
+
+static int teardown(void **state)
+{
+    limits_free(*state);
+    return 0;
+}
+
+static bool takes(struct limits *limits, const struct principal *principal)
+{
+    struct fault fault = {0};
+    int result = limits_take_action(limits, principal, &fault);
+    assert_int_equal(fault.code, result == 0 ? FAULT_NONE : FAULT_TOO_MANY);
+    return result == 0;
+}
+
+/* How many it may begin now. */
+static unsigned take_all(struct limits *limits, const struct principal *principal)
+{
+    unsigned taken = 0;
+    while (takes(limits, principal))
+        taken++;
+    return taken;
+}
+
+static void test_actions(void **state)
+{
+    struct limits *limits = *state;
+    struct fault fault = {0};
+    assert_int_equal(take_all(limits, &alice), 6);
+    assert_int_equal(take_all(limits, &bob), 6); /* each has his own */
+    assert_int_equal(limits_take_action(limits, &alice, &fault), -1);
+    assert_string_equal(fault.message,
+                        "alice has begun as many actions as limits.actions_per_minute (6) allows; "
+                        "nothing was sent; the next may begin in 10 s");
+    fake.mono += 10 * FAKE_SECOND - 1000;
+    fault = (struct fault){0};
+    assert_int_equal(limits_take_action(limits, &alice, &fault), -1);
+    assert_non_null(strstr(fault.message, "may begin in 1 s"));
+    fake.mono += 1000;
+    assert_int_equal(take_all(limits, &alice), 1); /* it comes back evenly */
+    fake.mono += 25 * FAKE_SECOND;
+    assert_int_equal(take_all(limits, &alice), 2);
+    fake.mono += 3600 * FAKE_SECOND;
+    assert_int_equal(take_all(limits, &alice), 6); /* and never more */
+    assert_int_equal(limits_count(limits, LIMIT_ACTIONS_PER_MINUTE), 7);
+}
+
+/* Never more than a minute's worth at once, and on the average no more, whatever the caller's
+ * rhythm is. */
+static void test_actions_over_time(void **state)
+{
+    struct limits *limits = *state;
+    unsigned taken = 0;
+    for (unsigned second = 0; second < 600; second++) {
+        fake.mono += FAKE_SECOND;
+        taken += takes(limits, &alice);
+        if (second % 97 == 0)
+            taken += take_all(limits, &alice);
+    }
+    assert_in_range(taken, 60, 66);
+}
+
+static void test_actions_reload(void **state)
+{
+    struct limits *limits = *state;
+    struct conf_limits other = conf;
+    assert_int_equal(take_all(limits, &alice), 6);
+    other.actions_per_minute = 0; /* however many */
+    limits_configure(limits, &other);
+    for (unsigned i = 0; i < 1000; i++)
+        assert_true(takes(limits, &alice));
+    other.actions_per_minute = 10000000;
+    limits_configure(limits, &other);
+    fake.mono += 60 * FAKE_SECOND;
+    for (unsigned i = 0; i < 10000; i++)
+        assert_true(takes(limits, &bob));
+    other.actions_per_minute = 1;
+    limits_configure(limits, &other);
+    fake.mono += 60 * FAKE_SECOND;
+    assert_int_equal(take_all(limits, &alice), 1);
+    fake.mono += 59 * FAKE_SECOND;
+    assert_int_equal(take_all(limits, &alice), 0);
+    fake.mono += 1 * FAKE_SECOND;
+    assert_int_equal(take_all(limits, &alice), 1);
+}
+
+static void test_requests(void **state)
+{
+    struct limits *limits = *state;
+    struct fault fault = {0};
+    struct account *first = limits_enter(limits, &alice, &fault);
+    struct account *second = limits_enter(limits, &alice, &fault);
+    assert_non_null(first);
+    assert_ptr_equal(second, first);
+    assert_int_equal(fault.code, FAULT_NONE);
+    assert_null(limits_enter(limits, &alice, &fault));
+    assert_int_equal(fault.code, FAULT_TOO_MANY);
+    assert_string_equal(fault.message,
+                        "alice has 2 requests under way (limits.requests_per_principal is 2): "
+                        "again when one of them is answered");
+    fault = (struct fault){0};
+    struct account *his = limits_enter(limits, &bob, &fault);
+    assert_non_null(his);
+    limits_leave(limits, first);
+    second = limits_enter(limits, &alice, &fault);
+    assert_non_null(second);
+    assert_int_equal(fault.code, FAULT_NONE);
+    assert_int_equal(limits_count(limits, LIMIT_REQUESTS_PER_PRINCIPAL), 1);
+    limits_leave(limits, second);
+    limits_leave(limits, second);
+    limits_leave(limits, his);
+    limits_leave(limits, NULL);
+}
+
+/* Whose account it is: of each pair, both are different callers. */
+static void test_who(void **state)
+{
+    struct limits *limits = *state;
+    static const struct principal others[] = {
+        {.user = "alice", .method = "keystone"},
+        {.user = "alice", .method = "http_basic", .project_id = "demo"},
+        {.user = "x", .user_id = "alice", .method = "http_basic"},
+        {.user = "alice,0:", .method = "http_basic"},
+        {.user = "a", .project_id = "1:b", .method = "none"},
+        {.user = "a,3:1:b", .method = "none"},
+        {.user = "ab", .project_id = "c", .method = "none"},
+        {.user = "a", .project_id = "bc", .method = "none"},
+        {.method = "none"},
+    };
+    size_t count = sizeof others / sizeof others[0];
+    assert_int_equal(take_all(limits, &alice), 6);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(take_all(limits, &others[i]), 6);
+    /* And the same one, with another role, from another address; by an id, whatever the name. */
+    struct principal same = alice;
+    same.roles = ROLE_BIT(ROLE_ADMIN);
+    same.administrator = true;
+    same.address = "10.0.0.9";
+    assert_int_equal(take_all(limits, &same), 0);
+    same = others[2];
+    same.user = "y";
+    assert_int_equal(take_all(limits, &same), 0);
+}
+
+static void one_action_each(struct limits *limits, unsigned first, unsigned count)
+{
+    char name[32];
+    const struct principal some = {.user = name, .method = "keystone"};
+    for (unsigned i = first; i < first + count; i++) {
+        snprintf(name, sizeof name, "user-%u", i);
+        assert_true(takes(limits, &some));
+    }
+}
+
+/* A million callers, a thousand a second: what is kept is a minute's worth of them. */
+static void test_memory(void **state)
+{
+    struct limits *limits = *state;
+    size_t settled = 0;
+    for (unsigned second = 0; second < 1000; second++) {
+        fake.mono += FAKE_SECOND;
+        one_action_each(limits, second * 1000, 1000);
+        if (second == 200)
+            settled = mallinfo2().uordblks;
+    }
+    assert_in_range(mallinfo2().uordblks, 0, settled + settled / 10);
+    fake.mono += 61 * FAKE_SECOND;
+    one_action_each(limits, 0, 1);
+    /* Requests without actions leave nothing at all. */
+    struct fault fault = {0};
+    size_t before = mallinfo2().uordblks;
+    for (unsigned i = 0; i < 1000; i++) {
+        char name[32];
+        const struct principal some = {.user = name, .method = "keystone"};
+        snprintf(name, sizeof name, "other-%u", i);
+        struct account *account = limits_enter(limits, &some, &fault);
+        assert_non_null(account);
+        limits_leave(limits, account);
+    }
+    assert_in_range(mallinfo2().uordblks, 0, before + 1000);
+}
+
+/* An account whose bucket is full again while its request is under way stays until that ends. */
+static void test_long_request(void **state)
+{
+    struct limits *limits = *state;
+    struct fault fault = {0};
+    struct account *account = limits_enter(limits, &alice, &fault);
+    assert_non_null(account);
+    assert_true(takes(limits, &alice));
+    fake.mono += 300 * FAKE_SECOND;
+    assert_true(takes(limits, &bob));
+    assert_ptr_equal(limits_enter(limits, &alice, &fault), account);
+    assert_null(limits_enter(limits, &alice, &fault));
+    limits_leave(limits, account);
+    limits_leave(limits, account);
+    assert_int_equal(take_all(limits, &alice), 6);
+}
+
+static void test_counters(void **state)
+{
+    struct limits *limits = *state;
+    static const char *const names[LIMITS] = {
+        "connections",
+        "connections_per_address",
+        "url_bytes",
+        "header_bytes",
+        "token_bytes",
+        "body_bytes",
+        "request_s",
+        "idle_s",
+        "requests_per_principal",
+        "actions_per_minute",
+        "login_failures_per_address",
+        "login_failures_per_user",
+    };
+    for (enum limit limit = 0; limit < LIMITS; limit++) {
+        assert_string_equal(limit_name(limit), names[limit]);
+        assert_int_equal(limits_count(limits, limit), 0);
+        for (unsigned i = 0; i <= limit; i++)
+            limits_reached(limits, limit);
+        assert_int_equal(limits_count(limits, limit), limit + 1);
+    }
+}
+
+/* One line a minute for each, whatever comes. */
+static void test_log(void **state)
+{
+    struct limits *limits = *state;
+    char path[] = "/tmp/nmid-limits-XXXXXX", text[4096] = "";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    int kept = dup(2);
+    assert_true(dup2(fd, 2) == 2);
+    for (unsigned i = 0; i < 1000; i++)
+        limits_reached(limits, LIMIT_CONNECTIONS);
+    for (unsigned i = 0; i < 1000; i++)
+        limits_reached(limits, LIMIT_IDLE_S);
+    fake.mono += 61 * FAKE_SECOND;
+    limits_reached(limits, LIMIT_CONNECTIONS);
+    dup2(kept, 2);
+    close(kept);
+    assert_true(pread(fd, text, sizeof text - 1, 0) > 0);
+    close(fd);
+    unlink(path);
+    unsigned count = 0;
+    for (const char *at = text; (at = strstr(at, "limits.connections (7) reached")) != NULL; at++)
+        count++;
+    assert_int_equal(count, 2);
+    assert_non_null(strstr(text, "(999 times more since the last line)"));
+    assert_null(strstr(text, "idle_s"));
+}
+
+static void test_no_memory(void **state)
+{
+    struct limits *limits = *state;
+    struct fault fault = {0};
+    no_memory = true;
+    assert_null(limits_enter(limits, &alice, &fault));
+    assert_int_equal(fault.code, FAULT_MEMORY);
+    fault = (struct fault){0};
+    assert_int_equal(limits_take_action(limits, &alice, &fault), -1);
+    assert_int_equal(fault.code, FAULT_MEMORY);
+    fault = (struct fault){0};
+    assert_null(limits_new(&conf, &fault));
+    assert_int_equal(fault.code, FAULT_MEMORY);
+    no_memory = false;
+    assert_int_equal(take_all(limits, &alice), 6);
+}
+
+/* Without the object nothing is limited. */
+static void test_none(void **state)
+{
+    struct fault fault = {0};
+    (void)state;
+    assert_null(limits_enter(NULL, &alice, &fault));
+    limits_leave(NULL, NULL);
+    assert_int_equal(limits_take_action(NULL, &alice, &fault), 0);
+    limits_reached(NULL, LIMIT_IDLE_S);
+    limits_configure(NULL, &conf);
+    assert_int_equal(limits_count(NULL, LIMIT_IDLE_S), 0);
+    limits_free(NULL);
+    assert_int_equal(fault.code, FAULT_NONE);
+}
+
+int main(void)
+{
+#define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        CASE(test_actions),
+        CASE(test_actions_over_time),
+        CASE(test_actions_reload),
+        CASE(test_requests),
+        CASE(test_who),
+        CASE(test_memory),
+        CASE(test_counters),
+        CASE(test_long_request),
+        CASE(test_log),
+        CASE(test_none),
+        CASE(test_no_memory),
+    };
+    return cmocka_run_group_tests_name("limits", tests, NULL, NULL);
+}
