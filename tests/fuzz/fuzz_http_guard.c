@@ -97,7 +97,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (guard_check(&head, &body, &status, &fault) == 0)
             check_accepted(&head, &body);
         else
-            require(fault.code != FAULT_NONE && (status == 400 || status == 403 || status == 421));
+            require(fault.code != FAULT_NONE && (status == 400 || status == 403 || status == 415 ||
+                                                 status == 417 || status == 421));
     }
     check_route(head.target);
     free(text);

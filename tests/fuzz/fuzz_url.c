@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include "base/url.h"
+#include "core/callback_state.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -46,6 +48,33 @@ static void compare(const struct url *ours)
     curl_url_cleanup(theirs);
 }
 
+/* What a caller may name is on the host, and below the path, that the list has: as libcurl sees it.
+ */
+static void check_allowed(const char *text)
+{
+    static char prefix[] = "https://hooks.example/nmi", *allow[] = {prefix};
+    static const struct conf_callback conf = {.allow = allow, .allow_count = 1};
+    const struct callbacks callbacks = {.conf = &conf};
+    struct fault fault = {0};
+    if (callbacks_check_url(&callbacks, text, &fault) < 0) {
+        require(fault.code == FAULT_MALFORMED || fault.code == FAULT_FORBIDDEN);
+        return;
+    }
+    CURLU *theirs = curl_url();
+    require(curl_url_set(theirs, CURLUPART_URL, text, 0) == CURLUE_OK);
+    char *scheme = part(theirs, CURLUPART_SCHEME, 0), *host = part(theirs, CURLUPART_HOST, 0);
+    char *port = part(theirs, CURLUPART_PORT, CURLU_DEFAULT_PORT);
+    char *path = part(theirs, CURLUPART_PATH, 0);
+    require(strcmp(scheme, "https") == 0 && strcasecmp(host, "hooks.example") == 0);
+    require(strcmp(port, "443") == 0 && part(theirs, CURLUPART_USER, 0) == NULL);
+    require(strcmp(path, "/nmi") == 0 || strncmp(path, "/nmi/", 5) == 0);
+    curl_free(scheme);
+    curl_free(host);
+    curl_free(port);
+    curl_free(path);
+    curl_url_cleanup(theirs);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct url url, again;
@@ -61,6 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         require(fault.code == FAULT_MALFORMED && fault.message[0] != '\0');
     }
+    check_allowed(text);
     free(text);
     return 0;
 }

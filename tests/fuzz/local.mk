@@ -54,7 +54,7 @@ FUZZ_HARNESSES += url
 check_PROGRAMS += tests/fuzz/fuzz_url
 tests_fuzz_fuzz_url_SOURCES = tests/fuzz/fuzz_url.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_url_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
-tests_fuzz_fuzz_url_LDADD = libnmid.a $(CURL_LIBS)
+tests_fuzz_fuzz_url_LDADD = $(NMID_LIBS)
 
 FUZZ_HARNESSES += ironic
 check_PROGRAMS += tests/fuzz/fuzz_ironic
@@ -82,3 +82,32 @@ check_PROGRAMS += tests/fuzz/fuzz_keystone
 tests_fuzz_fuzz_keystone_SOURCES = tests/fuzz/fuzz_keystone.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_keystone_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
 tests_fuzz_fuzz_keystone_LDADD = $(NMID_LIBS)
+
+# From the socket inward: the real server, with pools that have no threads.
+HTTP_STILL = tests/fuzz/http_still.c tests/fuzz/http_still.h $(STATE_DIR)
+FUZZ_HARNESSES += http_call http_socket
+check_PROGRAMS += tests/fuzz/fuzz_http_call tests/fuzz/fuzz_http_socket
+tests_fuzz_fuzz_http_call_SOURCES = tests/fuzz/fuzz_http_call.c tests/fuzz/http_shape.c \
+	tests/fuzz/http_shape.h $(HTTP_STILL) $(FUZZ_MAIN)
+tests_fuzz_fuzz_http_call_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_http_call_LDADD = $(NMID_LIBS)
+tests_fuzz_fuzz_http_socket_SOURCES = tests/fuzz/fuzz_http_socket.c tests/fuzz/http_shape.c \
+	tests/fuzz/http_shape.h $(HTTP_STILL) $(FUZZ_MAIN)
+tests_fuzz_fuzz_http_socket_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_http_socket_LDADD = $(NMID_LIBS)
+
+# What nmictl reads: its environment, its options, a server's answers.
+FUZZ_HARNESSES += nmictl
+check_PROGRAMS += tests/fuzz/fuzz_nmictl
+tests_fuzz_fuzz_nmictl_SOURCES = tests/fuzz/fuzz_nmictl.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_nmictl_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_nmictl_LDADD = libnmictl.a libnmid.a $(CURL_LIBS) $(JANSSON_LIBS)
+
+FUZZ_HARNESSES += nova_query record
+check_PROGRAMS += tests/fuzz/fuzz_nova_query tests/fuzz/fuzz_record
+tests_fuzz_fuzz_nova_query_SOURCES = tests/fuzz/fuzz_nova_query.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_nova_query_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_nova_query_LDADD = $(NMID_LIBS)
+tests_fuzz_fuzz_record_SOURCES = tests/fuzz/fuzz_record.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_record_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_record_LDADD = libnmid.a
