@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # The configuration: an administrator's own is never overwritten, and is left at uninstall.
-EXTRA_DIST += conf/nmid.conf conf/nodes.d/example.conf.sample
+EXTRA_DIST += conf/nmid.conf conf/nodes.d/example.conf.sample conf/container/Containerfile
 nmidconfdir = $(sysconfdir)/nmid
 
 install-data-local: install-nmid-conf

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/clock.h"
 #include "base/log.h"
 #include "contracts/agent.h"
 #include "contracts/discovery.h"
@@ -18,6 +19,7 @@
 #include "core/conf.h"
 #include "core/driver.h"
 #include "core/engine.h"
+#include "core/generation.h"
 #include "core/journal.h"
 #include "core/limits.h"
 #include "drivers/ipmi.h"
@@ -25,18 +27,8 @@
 #include "host/notify.h"
 #include "host/process.h"
 #include "http/server.h"
-#include "loop/pool.h"
 
 static const struct driver *const drivers[] = {&ipmi_driver, &noop_driver, NULL};
-
-/* A configuration, and the ways of authentication that it has. A listener that the next
- * configuration has no more goes on with this one, for listeners change only with a restart: so it
- * may outlive its time. */
-struct generation {
-    struct conf *conf;
-    struct auth **auths; /* one for each of conf->auths; NULL until they are open */
-    size_t users;        /* the daemon, while it is in force, and each listener that has it */
-};
 
 /* What listens: as its generation's configuration has it at this place. */
 struct listening {
@@ -47,12 +39,13 @@ struct listening {
 struct daemon {
     const char *conf_path;
     struct loop *loop;
+    struct loop_timer *reload_timer;
+    struct generations *generations;
     struct generation *now; /* the one in force */
     struct listening *listening;
     size_t listening_count;
     struct journal *journal;
     struct audit *audit;
-    struct pool *passwords; /* of all generations' auths; NULL until one needs it */
     struct limits *limits;
     struct attempts *attempts; /* failed log-ins, of all generations */
     struct engine *engine;
@@ -61,7 +54,7 @@ struct daemon {
     struct ironic_api *ironic;
     struct agent *agent;
     struct notify *notify;
-    bool stopping, reload_failed;
+    bool stopping, reload_due, reload_failed;
 };
 
 static const char usage[] =
@@ -130,98 +123,24 @@ static struct conf *load_configuration(const char *path)
     return conf;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
 /* ---- Generations ---- */
-
-/* Takes conf over; its auths are not open yet. */
-static struct generation *generation_new(struct conf *conf)
-{
-    struct generation *generation = calloc(1, sizeof *generation);
-    if (generation == NULL) {
-        conf_free(conf);
-        return NULL;
-    }
-    generation->conf = conf;
-    generation->users = 1;
-    return generation;
-}
-
-static void generation_leave(struct generation *generation)
-{
-    if (generation == NULL || --generation->users > 0)
-        return;
-    for (size_t i = 0; generation->auths != NULL && i < generation->conf->auth_count; i++)
-        auth_free(generation->auths[i]);
-    free(generation->auths);
-    conf_free(generation->conf);
-    free(generation);
-}
-
-static int generation_open(struct generation *generation, struct daemon *daemon,
-                           struct fault *fault)
-{
-    const struct conf *conf = generation->conf;
-    generation->auths = calloc(conf->auth_count, sizeof *generation->auths);
-    if (generation->auths == NULL)
-        return fault_set(fault, FAULT_MEMORY, "out of memory");
-    for (size_t i = 0; i < conf->auth_count; i++) {
-        generation->auths[i] = auth_new(daemon->loop, &conf->auths[i], &conf->policy,
-                                        daemon->audit, &daemon->passwords, fault);
-        if (generation->auths[i] == NULL)
-            return -1;
-        auth_set_attempts(generation->auths[i], daemon->attempts);
-    }
-    return 0;
-}
-
-static struct auth *generation_auth(const struct generation *generation, size_t listener)
-{
-    return generation->auths[generation->conf->listeners[listener].auth];
-}
-
-static bool same_listener(const struct conf_listener *a, const struct conf_listener *b)
-{
-    return same_text(a->address, b->address) && same_text(a->socket, b->socket) &&
-           a->port == b->port;
-}
-
-/* Which of conf's listeners this is; their count when it is none. Port 0 can stand there more than
- * once, with an auth each: then the first that listens is the first of them, and so on. */
-static size_t find_listener(const struct conf *conf, const struct listening *listening)
-{
-    const struct conf *then = listening->generation->conf;
-    const struct conf_listener *own = &then->listeners[listening->at];
-    size_t before = 0, at = 0;
-    for (size_t i = 0; i < listening->at; i++)
-        before += same_listener(own, &then->listeners[i]);
-    for (; at < conf->listener_count; at++) {
-        if (same_listener(own, &conf->listeners[at]) && before-- == 0)
-            break;
-    }
-    return at;
-}
 
 /* Gives what listens the auth that the generation has for it; what it has not listed stays as it
  * is. */
 static void switch_listeners(struct daemon *daemon, struct generation *next)
 {
-    const struct conf *conf = next->conf;
+    const struct conf *conf = generation_conf(next);
     size_t found = 0;
     for (size_t i = 0; i < daemon->listening_count; i++) {
         struct listening *listening = &daemon->listening[i];
-        size_t at = find_listener(conf, listening);
+        size_t at = generation_find(listening->generation, listening->at, conf);
         if (at == conf->listener_count)
             continue;
         found++;
         http_server_set_auth(daemon->server, i, generation_auth(next, at));
         http_server_set_tls(daemon->server, i, conf->listeners[at].tls.tls);
-        next->users++;
         generation_leave(listening->generation);
-        *listening = (struct listening){next, at};
+        *listening = (struct listening){generation_join(next), at};
     }
     if (found != daemon->listening_count || found != conf->listener_count)
         log_warning("listeners change only with a restart");
@@ -237,7 +156,7 @@ static void tell_status(void *arg, char text[NOTIFY_STATUS_MAX])
     struct engine_counts counts;
     engine_counts(daemon->engine, &counts);
     snprintf(text, NOTIFY_STATUS_MAX, "%s%s; actions: %zu under way, %zu waiting%s",
-             daemon->stopping ? "stopping; " : "", nodes_text(daemon->now->conf, nodes),
+             daemon->stopping ? "stopping; " : "", nodes_text(generation_conf(daemon->now), nodes),
              counts.in_flight, counts.queued,
              daemon->reload_failed
                  ? "; the configuration has mistakes now (see the log): the last good one is in force"
@@ -251,12 +170,11 @@ static struct generation *next_generation(struct daemon *daemon)
 {
     struct fault fault = {0};
     struct conf *conf = load_configuration(daemon->conf_path);
-    struct generation *next = conf == NULL ? NULL : generation_new(conf);
-    if (next == NULL || generation_open(next, daemon, &fault) == 0)
-        return next;
-    log_error("%s", fault.message);
-    generation_leave(next);
-    return NULL;
+    struct generation *next =
+        conf == NULL ? NULL : generation_new(daemon->generations, conf, &fault);
+    if (conf != NULL && next == NULL)
+        log_error("%s", fault.message);
+    return next;
 }
 
 /* All or nothing: a configuration with one error changes nothing. */
@@ -268,8 +186,8 @@ static bool reload(struct daemon *daemon)
         log_error("the configuration was not reloaded: the old one stays in force");
         return false;
     }
-    const struct conf *conf = next->conf;
-    if (!same_text(last->conf->state_dir, conf->state_dir))
+    const struct conf *conf = generation_conf(next);
+    if (strcmp(generation_conf(last)->state_dir, conf->state_dir) != 0)
         log_warning("state_dir changes only with a restart");
     journal_configure(daemon->journal, conf->limits.history, conf->limits.history_days);
     audit_configure(daemon->audit, &conf->audit);
@@ -279,20 +197,31 @@ static bool reload(struct daemon *daemon)
     http_server_configure(daemon->server, &conf->limits);
     switch_listeners(daemon, next);
     daemon->now = next;
-    generation_leave(last); /* answers the checks that it had under way */
+    generation_leave(last); /* the checks that it has under way are still its own */
     log_info("reloaded: %s", nodes_text(conf, text));
     return true;
 }
 
-static void on_hangup(void *arg)
+static void on_reload(void *arg)
 {
     struct daemon *daemon = arg;
+    daemon->reload_due = false; /* a signal from here on wants another */
     if (daemon->stopping)
         return;
     log_info("reloading %s", daemon->conf_path);
     notify_reloading(daemon->notify);
     daemon->reload_failed = !reload(daemon);
     notify_ready(daemon->notify);
+}
+
+/* Not at once: a thousand signals that came together are one reload, after what else the loop has
+ * to do; SIGTERM, say. */
+static void on_hangup(void *arg)
+{
+    struct daemon *daemon = arg;
+    if (!daemon->reload_due)
+        loop_timer_set(daemon->reload_timer, clock_mono_us());
+    daemon->reload_due = true;
 }
 
 static void on_answers_sent(void *arg)
@@ -340,7 +269,7 @@ static int mount_contracts(struct daemon *daemon, struct fault *fault)
 {
     daemon->nova = nova_new(daemon->engine, fault);
     daemon->ironic = ironic_api_new(daemon->engine, fault);
-    daemon->agent = agent_new(daemon->loop, daemon->engine, daemon->now->conf->limits.history,
+    daemon->agent = agent_new(daemon->loop, daemon->engine, generation_conf(daemon->now)->limits.history,
                               PACKAGE_VERSION, fault);
     if (daemon->nova == NULL || daemon->ironic == NULL || daemon->agent == NULL)
         return -1;
@@ -355,24 +284,25 @@ static int mount_contracts(struct daemon *daemon, struct fault *fault)
 static int listen_all(struct daemon *daemon, struct fault *fault)
 {
     struct generation *now = daemon->now;
-    size_t count = now->conf->listener_count;
+    const struct conf *conf = generation_conf(now);
+    size_t count = conf->listener_count;
     daemon->listening = calloc(count, sizeof *daemon->listening);
     if (daemon->listening == NULL)
         return fault_set(fault, FAULT_MEMORY, "out of memory");
     for (size_t i = 0; i < count; i++) {
-        if (http_server_listen(daemon->server, &now->conf->listeners[i], generation_auth(now, i),
-                               fault) < 0)
+        if (http_server_listen(daemon->server, &conf->listeners[i], generation_auth(now, i), fault) < 0)
             return -1;
-        daemon->listening[daemon->listening_count++] = (struct listening){now, i};
-        now->users++;
+        daemon->listening[daemon->listening_count++] = (struct listening){generation_join(now), i};
     }
     return 0;
 }
 
-static int daemon_start(struct daemon *daemon, struct fault *fault)
+/* What every generation needs. */
+static int daemon_prepare(struct daemon *daemon, const struct conf *conf, struct fault *fault)
 {
-    const struct conf *conf = daemon->now->conf;
-    if ((daemon->loop = loop_new(fault)) == NULL || watch_signals(daemon, fault) < 0)
+    if ((daemon->loop = loop_new(fault)) == NULL ||
+        (daemon->reload_timer = loop_timer_new(daemon->loop, on_reload, daemon, fault)) == NULL ||
+        watch_signals(daemon, fault) < 0)
         return -1;
     if ((daemon->notify = notify_new(daemon->loop, tell_status, daemon, fault)) == NULL)
         return -1;
@@ -387,6 +317,20 @@ static int daemon_start(struct daemon *daemon, struct fault *fault)
     daemon->attempts = attempts_new(daemon->loop, &conf->limits, daemon->limits, fault);
     if (daemon->attempts == NULL)
         return -1;
+    const struct generations_settings common = {daemon->loop, daemon->audit, daemon->attempts};
+    daemon->generations = generations_new(&common, fault);
+    return daemon->generations == NULL ? -1 : 0;
+}
+
+/* Takes conf over. */
+static int daemon_start(struct daemon *daemon, struct conf *conf, struct fault *fault)
+{
+    if (daemon_prepare(daemon, conf, fault) < 0) {
+        conf_free(conf);
+        return -1;
+    }
+    if ((daemon->now = generation_new(daemon->generations, conf, fault)) == NULL)
+        return -1;
     daemon->engine = engine_new(daemon->loop, conf, drivers, daemon->journal, fault);
     if (daemon->engine == NULL)
         return -1;
@@ -396,8 +340,6 @@ static int daemon_start(struct daemon *daemon, struct fault *fault)
         return -1;
     http_server_set_limits(daemon->server, daemon->limits);
     if (mount_contracts(daemon, fault) < 0)
-        return -1;
-    if (generation_open(daemon->now, daemon, fault) < 0)
         return -1;
     return listen_all(daemon, fault);
 }
@@ -413,12 +355,13 @@ static void daemon_stop(struct daemon *daemon)
         generation_leave(daemon->listening[i].generation);
     free(daemon->listening);
     generation_leave(daemon->now);
-    pool_free(daemon->passwords);
-    attempts_free(daemon->attempts); /* what the pool drops still counts there */
+    generations_free(daemon->generations);
+    attempts_free(daemon->attempts); /* what the generations' pool drops still counts there */
     limits_free(daemon->limits);
     audit_free(daemon->audit);
     journal_free(daemon->journal);
     notify_free(daemon->notify);
+    loop_timer_free(daemon->reload_timer);
     loop_free(daemon->loop);
 }
 
@@ -428,13 +371,13 @@ static int run(const char *conf_path)
     char text[NODES_TEXT];
     struct fault fault = {0};
     struct conf *conf = load_configuration(conf_path);
-    if (conf == NULL || (daemon.now = generation_new(conf)) == NULL)
+    if (conf == NULL)
         return EXIT_FAILURE;
-    int result = daemon_start(&daemon, &fault);
+    int result = daemon_start(&daemon, conf, &fault);
     if (result < 0) {
         log_error("%s", fault.message);
     } else {
-        log_info("nmid %s is ready: %s", PACKAGE_VERSION, nodes_text(daemon.now->conf, text));
+        log_info("nmid %s is ready: %s", PACKAGE_VERSION, nodes_text(generation_conf(daemon.now), text));
         process_remarks();
         notify_ready(daemon.notify);
         loop_run(daemon.loop);

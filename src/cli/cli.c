@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "cli/answer.h"
 #include "cli/text.h"
 
@@ -18,6 +19,8 @@ void cli_say(const char *format, ...)
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
+    if (isatty(STDERR_FILENO)) /* a line of progress may stand there */
+        fputs("\r\033[K", stderr);
     fputs("nmictl: ", stderr);
     text_put(stderr, line);
     fputc('\n', stderr);
@@ -59,7 +62,8 @@ static int strategy_ask(const struct cli *cli, struct client *client,
     long timeout_ms = cli_timeout_ms(cli, ANSWER_S);
     struct client_request request = {.method = "GET",
                                      .path = "/healthz",
-                                     .timeout_ms = timeout_ms < HEALTH_MS ? timeout_ms : HEALTH_MS};
+                                     .timeout_ms = timeout_ms < HEALTH_MS ? timeout_ms : HEALTH_MS,
+                                     .latest_ms = timeout_ms};
     struct fault why = {0};
     json_t *body = NULL;
     int rc = 0;

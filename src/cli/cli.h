@@ -11,7 +11,7 @@
 
 #define CLI_SOCKET   "/run/nmid/nmid.sock" /* the packaged daemon's */
 #define CLI_URL      "http://127.0.0.1:8623"
-#define CLI_PARALLEL 64
+#define CLI_PARALLEL 32 /* limits.connections_per_address is 64 by default */
 
 /* Exit codes. The rest of them come from the fault table. */
 enum { EXIT_DELIVERED = 0, EXIT_ONE_FAILED = 1, EXIT_USAGE = 2, EXIT_UNKNOWN = 3 };

@@ -35,6 +35,8 @@ struct client *client_new(const char *url, const struct tls_options *tls, size_t
     }
     /* And one for the log-in. */
     curl_multi_setopt(client->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)limit + 1);
+    client->limit = limit;
+    client->room = limit + 1;
     curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)limit);
     return client;
 }
@@ -46,8 +48,7 @@ static void transfer_free(struct transfer *transfer)
         *transfer->link = transfer->next;
         if (transfer->next != NULL)
             transfer->next->link = transfer->link;
-        if (transfer->running)
-            curl_multi_remove_handle(client->multi, transfer->easy);
+        transfer_stop(transfer);
         client->pending--;
     }
     curl_easy_cleanup(transfer->easy);
@@ -137,6 +138,7 @@ static void easy_prepare(struct transfer *transfer)
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, transfer->client->url.socket);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "nmictl");
+    transfer_count(transfer);
 }
 
 /* What is this request's own. 0, or -1 when memory is out. */
@@ -164,6 +166,11 @@ static int easy_request(struct transfer *transfer, const struct client_request *
                                  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L) != CURLE_OK))
         return -1;
     transfer->deadline = clock_mono_us() + request->timeout_ms * INT64_C(1000);
+    transfer->timeout_ms = request->timeout_ms;
+    transfer->latest = request->latest_ms == 0
+                           ? transfer->deadline
+                           : clock_mono_us() + request->latest_ms * INT64_C(1000);
+    transfer->reads = strcmp(request->method, "GET") == 0 && request->key == NULL;
     transfer->keyed = request->key != NULL;
     transfer->agent = strncmp(request->path, "/agent/", 7) == 0;
     return 0;
@@ -204,6 +211,7 @@ static void failure_tell(const struct transfer *transfer, CURLcode rc, struct fa
     const char *why = transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(rc);
     char text[300];
     long os_errno = 0;
+    bool away = transfer_is_away(transfer, rc);
     /* libcurl's own words speak of "localhost port 80" for a UNIX socket. */
     if (rc == CURLE_COULDNT_CONNECT &&
         curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &os_errno) == CURLE_OK &&
@@ -216,8 +224,14 @@ static void failure_tell(const struct transfer *transfer, CURLcode rc, struct fa
     else if (transfer->out_of_memory || rc == CURLE_OUT_OF_MEMORY)
         fault_set(fault, FAULT_MEMORY, "out of memory");
     else if (tls_explain(&transfer->client->tls, &transfer->client->url, transfer->easy, rc,
-                         transfer->client->answered, why, fault))
+                         transfer->client->answered, away, why, fault))
         ; /* it has said it all */
+    else if (away && rc != CURLE_COULDNT_CONNECT)
+        fault_set(fault, FAULT_CONNECT,
+                  transfer->sent
+                      ? "the connection to nmid at %s was lost, without an answer" AWAY_HINT
+                      : "nmid was not reached at %s: it turned the connection away" AWAY_HINT,
+                  url);
     else if (!transfer->sent)
         fault_set(fault, FAULT_CONNECT, "nmid was not reached at %s: %s", url, why);
     else if (rc == CURLE_OPERATION_TIMEDOUT)
@@ -231,12 +245,14 @@ static void transfer_finish(struct transfer *transfer, CURLcode rc)
     struct client *client = transfer->client;
     struct client_answer answer = {.sent = transfer->sent, .fault = transfer->doom};
     struct curl_header *location = NULL;
+    if (transfer->doom.code == FAULT_NONE && rc != CURLE_OK && transfer_pause(transfer, rc))
+        return;
     if (client->asking == transfer)
         client->asking = NULL;
     if (transfer->doom.code != FAULT_NONE) {
         ; /* it never ran */
     } else if (rc == CURLE_OK) {
-        client->answered = true;
+        client_let_in(client);
         curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &answer.status);
         if (transfer->length > 0)
             answer.body = json_loadb(transfer->bytes, transfer->length, 0, NULL);
@@ -244,6 +260,7 @@ static void transfer_finish(struct transfer *transfer, CURLcode rc)
             CURLHE_OK)
             answer.location = location->value;
     } else {
+        answer.away = transfer_is_away(transfer, rc);
         failure_tell(transfer, rc, &answer.fault);
     }
     bool again =
@@ -278,6 +295,7 @@ static bool doomed_finish(struct client *client)
 void client_turn(struct client *client, int timeout_ms, int wake_fd)
 {
     int running = 0, left = 0;
+    int64_t pause_ms = client_resume(client) / 1000 + 1;
     bool finished = doomed_finish(client);
     curl_multi_perform(client->multi, &running);
     for (CURLMsg *message; (message = curl_multi_info_read(client->multi, &left)) != NULL;) {
@@ -295,7 +313,8 @@ void client_turn(struct client *client, int timeout_ms, int wake_fd)
     }
     struct curl_waitfd wake = {.fd = wake_fd, .events = CURL_WAIT_POLLIN};
     if (!finished)
-        curl_multi_poll(client->multi, &wake, wake_fd >= 0 ? 1 : 0, timeout_ms, NULL);
+        curl_multi_poll(client->multi, &wake, wake_fd >= 0 ? 1 : 0,
+                        pause_ms < timeout_ms ? (int)pause_ms : timeout_ms, NULL);
 }
 
 size_t client_pending(const struct client *client)

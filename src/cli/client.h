@@ -22,11 +22,13 @@ struct client_request {
     const char *body;          /* JSON, or NULL */
     const char *key;           /* Idempotency-Key, or NULL; takes a connection of its own */
     long timeout_ms;
-    size_t cap; /* of the answer's body; 0: CLIENT_CAP */
+    long latest_ms; /* to begin by, when nmid turns connections away; 0: timeout_ms */
+    size_t cap;     /* of the answer's body; 0: CLIENT_CAP */
 };
 
 struct client_answer {
     struct fault fault;   /* why there is no answer; FAULT_NONE when there is one */
+    bool away;            /* because nmid took no connection, or ended it without a word */
     bool sent;            /* something of the request may have reached nmid */
     long status;          /* HTTP's */
     json_t *body;         /* NULL: it was no JSON */

@@ -106,6 +106,20 @@ static void login_begin(struct client *client, struct transfer *transfer)
         transfer_doom(transfer, &fault);
 }
 
+/* Time that it has waited for room is none of its own. */
+static void transfer_renew(struct transfer *transfer)
+{
+    int64_t end = clock_mono_us() + transfer->timeout_ms * INT64_C(1000);
+    if (transfer->tries == 0 && end > transfer->deadline)
+        transfer->deadline = end < transfer->latest ? end : transfer->latest;
+}
+
+static void transfer_runs(struct transfer *transfer)
+{
+    transfer->running = true;
+    transfer->client->active++;
+}
+
 void transfer_start(struct transfer *transfer)
 {
     static const struct fault memory = {.code = FAULT_MEMORY, .message = "out of memory"};
@@ -115,8 +129,11 @@ void transfer_start(struct transfer *transfer)
         transfer_doom(transfer, &client->doom);
         return;
     }
-    if (client->login != NULL || (first && client->asking != NULL && client->asking != transfer))
+    transfer->held = transfer->wake == 0 && client->active >= client->room;
+    if (transfer->held || transfer->wake != 0 || client->login != NULL ||
+        (first && client->asking != NULL && client->asking != transfer))
         return;
+    transfer_renew(transfer);
     if (first)
         client->asking = transfer;
     if (client->credentials != NULL && credentials_wants_login(client->credentials))
@@ -125,7 +142,18 @@ void transfer_start(struct transfer *transfer)
              curl_multi_add_handle(client->multi, transfer->easy) != CURLM_OK)
         transfer_doom(transfer, &memory);
     else
-        transfer->running = true;
+        transfer_runs(transfer);
+}
+
+void transfer_stop(struct transfer *transfer)
+{
+    if (transfer->running) {
+        curl_multi_remove_handle(transfer->client->multi, transfer->easy);
+        transfer->client->active--;
+    }
+    transfer->running = transfer->sent = false;
+    transfer->length = 0;
+    transfer->error[0] = '\0';
 }
 
 void waiting_start(struct client *client)
@@ -185,10 +213,7 @@ bool transfer_again(struct transfer *transfer, struct client_answer *answer)
         fault_set(&answer->fault, FAULT_UNAUTHORIZED, "nmid refuses each token anew");
         return false;
     }
-    curl_multi_remove_handle(client->multi, transfer->easy);
-    transfer->running = transfer->sent = false;
-    transfer->length = 0;
-    transfer->error[0] = '\0';
+    transfer_stop(transfer);
     transfer_start(transfer);
     return true;
 }

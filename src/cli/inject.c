@@ -14,6 +14,7 @@
 
 #define SECOND_US     INT64_C(1000000)
 #define PATIENCE_US   (30 * SECOND_US) /* how long a lost connection is asked again */
+#define AWAY_US       (60 * SECOND_US) /* and where nmid only takes no connection */
 #define PAUSE_MIN_US  (SECOND_US / 4)
 #define PAUSE_MAX_US  (4 * SECOND_US)
 #define POST_US       (10 * SECOND_US)
@@ -69,12 +70,14 @@ static long job_left_ms(const struct job *job, int64_t limit_us)
 }
 
 /* Tries resume() again after a pause that grows, until patience or the job's time is over. */
-static void job_again(struct job *job, void (*resume)(struct job *job), const char *why)
+static void job_again(struct job *job, void (*resume)(struct job *job), bool away, const char *why)
 {
     int64_t now = clock_mono_us();
-    if (job->patience == 0)
-        job->patience = now + PATIENCE_US;
-    int64_t end = job->patience < job->deadline ? job->patience : job->deadline;
+    if (job->lost == 0)
+        job->lost = now;
+    int64_t end = job->lost + (away ? AWAY_US : PATIENCE_US);
+    if (end > job->deadline)
+        end = job->deadline;
     if (now + job->pause_us >= end) {
         job_unknown(job, why);
         return;
@@ -116,7 +119,7 @@ static bool job_take(struct job *job, json_t *action)
     snprintf(job->id, sizeof job->id, "%s", id);
     json_decref(job->action);
     job->action = json_incref(action);
-    job->patience = 0;
+    job->lost = 0;
     job->pause_us = PAUSE_MIN_US;
     return true;
 }
@@ -162,7 +165,7 @@ static void job_refused(struct job *job, const struct client_answer *answer, boo
         /* nmid looks for the key before it looks at these: it has not taken the lost request. */
         job_end(job, VERDICT_FAILED, name, EXIT_ONE_FAILED, "%s", message);
     } else if (answer->status >= 500 || answer->status == 429) {
-        job_again(job, job_check, message);
+        job_again(job, job_check, false, message);
     } else {
         /* A hold-off, for one, may well be there because of the lost request. */
         job_end(job, VERDICT_UNKNOWN, name, EXIT_UNKNOWN,
@@ -194,7 +197,7 @@ static void job_posted(void *arg, const struct client_answer *answer)
                 "the answer to the request was lost, and it cannot be asked again: %s",
                 answer->fault.message);
     } else if (answer->fault.code != FAULT_NONE) {
-        job_again(job, job_check, answer->fault.message);
+        job_again(job, job_check, answer->away, answer->fault.message);
     } else if (answer_error(answer) != NULL && answer->status >= 400) {
         job_refused(job, answer, lost);
     } else if (answer->status >= 200 && answer->status < 300) {
@@ -203,13 +206,13 @@ static void job_posted(void *arg, const struct client_answer *answer)
         else if (job_take_location(job, answer))
             job_poll(job);
         else
-            job_again(job, job_check, "nmid's answer to the request cannot be read");
+            job_again(job, job_check, false, "nmid's answer to the request cannot be read");
     } else {
         /* Not in nmid's words: of something between, which may have passed the request on. */
         char why[64];
         snprintf(why, sizeof why, "the answer to the request was not nmid's: HTTP %ld",
                  answer->status);
-        job_again(job, job_check, why);
+        job_again(job, job_check, false, why);
     }
 }
 
@@ -221,7 +224,8 @@ static void job_post(struct job *job)
                                      .path = path,
                                      .body = job->injection->body,
                                      .key = job->key,
-                                     .timeout_ms = job_left_ms(job, POST_US)};
+                                     .timeout_ms = job_left_ms(job, POST_US),
+                                     .latest_ms = job_left_ms(job, INT64_MAX)};
     job_send(job, &request, job_posted);
 }
 
@@ -231,7 +235,7 @@ static void job_checked(void *arg, const struct client_answer *answer)
 {
     struct job *job = arg;
     if (answer_check(answer, NULL) < 0)
-        job_again(job, job_check,
+        job_again(job, job_check, answer->away,
                   answer->fault.code != FAULT_NONE ? answer->fault.message
                                                    : "nmid is not in order");
     else if (strcmp(answer_text(answer->body, "instance"), job->injection->instance) == 0)
@@ -274,7 +278,7 @@ static void job_polled(void *arg, const struct client_answer *answer)
     } else if (answer->fault.code == FAULT_NONE && answer->status >= 400 && answer->status < 500) {
         job_unknown(job, fault.message);
     } else {
-        job_again(job, job_poll,
+        job_again(job, job_poll, answer->away,
                   fault.code != FAULT_NONE ? fault.message
                                            : "nmid's answer about the action cannot be read");
     }
@@ -302,8 +306,10 @@ static void job_poll(struct job *job)
 /* What nmid says of itself before anything is sent. After silence no request is sent twice. */
 static void instance_ask(struct injection *injection)
 {
-    struct client_request request = {
-        .method = "GET", .path = "/healthz", .timeout_ms = CHECK_US / 1000};
+    struct client_request request = {.method = "GET",
+                                     .path = "/healthz",
+                                     .timeout_ms = CHECK_US / 1000,
+                                     .latest_ms = (long)(injection->timeout_us / 1000)};
     json_t *body = NULL;
     if (client_call(injection->client, &request, &body, NULL) == 0)
         snprintf(injection->instance, sizeof injection->instance, "%s",

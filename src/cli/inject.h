@@ -22,11 +22,11 @@ struct job {
     const struct target *target;
     void (*resume)(struct job *job); /* what comes after a pause */
     char key[UUID_TEXT];
-    bool sent;                        /* a request may have reached nmid */
-    int64_t deadline, patience, wake; /* monotonic; 0: none */
-    int64_t pause_us;                 /* the next one */
-    json_t *action;                   /* nmid's action as last seen, or NULL */
-    char id[48];                      /* its id, or "" */
+    bool sent;                    /* a request may have reached nmid */
+    int64_t deadline, lost, wake; /* monotonic; 0: none; lost: since when it is asked again */
+    int64_t pause_us;             /* the next one */
+    json_t *action;               /* nmid's action as last seen, or NULL */
+    char id[48];                  /* its id, or "" */
     enum verdict verdict;
     char code[64], message[FAULT_MESSAGE_MAX];
     char earlier_id[48]; /* the action that a refusal speaks of, or "" */

@@ -7,7 +7,7 @@ libnmictl_a_SOURCES = \
 	src/cli/asking.c src/cli/asking.h \
 	src/cli/cli.c src/cli/cli.h \
 	src/cli/client.c src/cli/client.h \
-	src/cli/client_auth.c src/cli/client_state.h \
+	src/cli/client_auth.c src/cli/client_away.c src/cli/client_state.h \
 	src/cli/client_url.c src/cli/client_url.h \
 	src/cli/credentials.c src/cli/credentials.h \
 	src/cli/evidence.c src/cli/evidence.h \

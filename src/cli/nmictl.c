@@ -69,7 +69,7 @@ static const struct option_row {
     {LONG_TIMEOUT, OPTION_TIMEOUT, "timeout", "--timeout S",
      "give up after so many seconds (inject-nmi 120, probe 60, else 30)"},
     {LONG_FORCE, OPTION_FORCE, "force", "--force", "pass the hold-off and the node's status"},
-    {LONG_PARALLEL, OPTION_PARALLEL, "parallel", "--parallel N", "nodes under way at a time (64)"},
+    {LONG_PARALLEL, OPTION_PARALLEL, "parallel", "--parallel N", "nodes under way at a time (32)"},
     {LONG_NODE, OPTION_NODE, "node", "--node NODE", "only those of this node"},
     {LONG_STATE, OPTION_STATE, "state", "--state STATE", "only those accepted, sent or finished"},
     {LONG_LIMIT, OPTION_LIMIT, "limit", "--limit N", "at most so many (100)"},

@@ -30,7 +30,7 @@ static const char *text_refuse(const struct pem *pem, const char *text, mode_t m
 {
     static char refusal[96];
     if (strstr(text, pem->wanted) == NULL) {
-        snprintf(refusal, sizeof refusal, " has no %s in PEM form in it", pem->what);
+        snprintf(refusal, sizeof refusal, " holds no %s, as PEM", pem->what);
         return refusal;
     }
     if (pem->is_secret && (mode & S_IROTH) != 0)
@@ -122,7 +122,7 @@ int tls_complete(struct tls_options *options, const struct client_url *url, stru
     if (is_in_one)
         options->key = options->certificate;
     const struct pem files[] = {
-        {options->ca, "--cacert", "-----BEGIN ", "certificate", false, true},
+        {options->ca, "--cacert", "CERTIFICATE-----", "certificate", false, true},
         {options->certificate, "--cert", "-----BEGIN CERTIFICATE", "certificate", false, false},
         {options->key, is_in_one ? "--key is not given, and --cert" : "--key", "PRIVATE KEY-----",
          "private key", true, false},
@@ -199,20 +199,28 @@ static bool is_refusal(CURLcode rc, const char *words)
     return false;
 }
 
+/* words: of an alert, or "". many: it may also have been one connection too many. */
 static void explain_refusal(const struct tls_options *options, const char *url, const char *words,
-                            struct fault *fault)
+                            bool many, struct fault *fault)
 {
+    char more[160] = "";
+    if (many)
+        snprintf(more, sizeof more,
+                 "; or this host has as many connections as nmid's limits.connections_per_address "
+                 "allows");
+    else if (words[0] != '\0')
+        snprintf(more, sizeof more, " (%.120s)", words);
     if (options->certificate == NULL)
         fault_set(fault, FAULT_CONNECT,
                   "nmid at %.200s ended the TLS connection: perhaps it wants a client certificate: "
-                  "--cert FILE (%.120s)",
-                  url, words);
+                  "--cert FILE%s",
+                  url, more);
     else
         fault_set(
             fault, FAULT_CONNECT,
             "nmid at %.150s ended the TLS connection: perhaps it does not trust --cert %.120s, "
-            "or that has expired or was revoked (%.100s)",
-            url, options->certificate, words);
+            "or that has expired or was revoked%s",
+            url, options->certificate, more);
 }
 
 /* http: to what may speak TLS. */
@@ -220,13 +228,16 @@ static bool explain_plain(const struct client_url *url, CURLcode rc, struct faul
 {
     if (url->socket != NULL || (rc != CURLE_GOT_NOTHING && rc != CURLE_UNSUPPORTED_PROTOCOL))
         return false;
-    fault_set(fault, FAULT_CONNECT, "what listens at %.200s gives no answer in HTTP; is it https:?",
+    fault_set(fault, FAULT_CONNECT,
+              "what listens at %.200s gives no answer in HTTP; is it https:? If not, "
+              "this host may have as many connections as nmid's limits.connections_per_address "
+              "allows",
               url->shown);
     return true;
 }
 
 bool tls_explain(const struct tls_options *options, const struct client_url *url, CURL *easy,
-                 CURLcode rc, bool answered, const char *words, struct fault *fault)
+                 CURLcode rc, bool answered, bool away, const char *words, struct fault *fault)
 {
     if (!url->encrypted)
         return !answered && explain_plain(url, rc, fault);
@@ -243,8 +254,9 @@ bool tls_explain(const struct tls_options *options, const struct client_url *url
     else if (rc == CURLE_SSL_CONNECT_ERROR && strstr(words, "unexpected TLS packet") != NULL)
         fault_set(fault, FAULT_CONNECT, "what listens at %.200s does not speak TLS; is it http:?",
                   url->shown);
-    else if (!answered && is_refusal(rc, words))
-        explain_refusal(options, url->shown, words, fault);
+    else if (!answered && (away || is_refusal(rc, words)) && rc != CURLE_COULDNT_CONNECT)
+        explain_refusal(options, url->shown, away ? "" : words,
+                        away && rc == CURLE_SSL_CONNECT_ERROR, fault);
     else
         return false;
     return true;

@@ -24,9 +24,9 @@ int tls_complete(struct tls_options *options, const struct client_url *url, stru
 CURLcode tls_apply(const struct tls_options *options, CURL *easy);
 
 /* Why there is no TLS connection, or why it ended; words: libcurl's. answered: this nmid has
- * answered something before, so it is not for a certificate that a connection ends. False: TLS had
- * no part in it. */
+ * answered something before, so it is not for a certificate that a connection ends. away: it ended
+ * without a word. False: TLS had no part in it. */
 bool tls_explain(const struct tls_options *options, const struct client_url *url, CURL *easy,
-                 CURLcode rc, bool answered, const char *words, struct fault *fault);
+                 CURLcode rc, bool answered, bool away, const char *words, struct fault *fault);
 
 #endif

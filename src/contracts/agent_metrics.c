@@ -6,6 +6,7 @@
 #include "contracts/agent_state.h"
 #include "core/audit.h"
 #include "core/limits.h"
+#include "http/certificates.h"
 
 #define TYPE     "text/plain; version=0.0.4; charset=utf-8"
 #define TEXT_MAX 16384
@@ -79,6 +80,24 @@ static void add_connections(struct text *text, const struct http_exchange *excha
     add(text, "%s{socket=\"unix\"} %zu\n", name, http_connections(exchange, true));
 }
 
+static void add_tls(struct text *text, const struct http_exchange *exchange)
+{
+    static const char failed[] = "nmid_tls_handshakes_failed_total";
+    static const char expires[] = "nmid_tls_certificate_expires_seconds";
+    const char *label;
+    int64_t when_s;
+    add_family(text, failed, "counter", "TLS handshakes that failed, by cause.");
+    for (enum tls_cause cause = 0; cause < TLS_CAUSES; cause++)
+        add(text, "%s{cause=\"%s\"} %llu\n", failed, tls_cause_name(cause),
+            (unsigned long long)http_tls_failures(exchange, cause));
+    add_family(text, expires, "gauge",
+               "When the certificate of a listener, or one behind it, expires: UNIX time.");
+    for (size_t n = 0; http_tls_expires(exchange, n, &label, &when_s); n++) {
+        if (label != NULL)
+            add(text, "%s{listener=\"%s\"} %lld\n", expires, label, (long long)when_s);
+    }
+}
+
 void agent_on_metrics(void *self, struct http_exchange *exchange)
 {
     const struct agent *agent = self;
@@ -107,5 +126,6 @@ void agent_on_metrics(void *self, struct http_exchange *exchange)
     add_audit(&text, &audit);
     add_connections(&text, exchange);
     add_limits(&text, engine_limits(agent->engine));
+    add_tls(&text, exchange);
     http_answer_text(exchange, 200, TYPE, text.bytes);
 }

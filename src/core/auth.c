@@ -25,6 +25,7 @@ struct auth {
     const struct auth_method *method;
     void *self; /* the method's */
     char *challenge;
+    size_t waiting; /* calls that auth_check() returned and that have not ended */
 };
 
 /* One check that waits. */
@@ -122,6 +123,13 @@ void auth_set_attempts(struct auth *auth, struct attempts *attempts)
     auth->attempts = attempts;
 }
 
+/* Before its done, which may free the auth. */
+static void call_over(struct auth_call *call)
+{
+    if (call->returned)
+        call->auth->waiting--;
+}
+
 static void call_free(struct auth_call *call)
 {
     free(call->fault);
@@ -132,6 +140,7 @@ static void call_free(struct auth_call *call)
 static void release(struct auth_call *call)
 {
     TAILQ_REMOVE(&call->auth->held, call, entry);
+    call_over(call);
     call->done(call->arg, NULL, call->fault);
     call_free(call);
 }
@@ -222,6 +231,7 @@ static void on_checked(void *arg, struct identity *identity, const struct fault 
     if (slow && hold(call, fault))
         return;
     call->ended = true;
+    call_over(call);
     call->done(call->arg, identity, fault);
     if (call->returned)
         call_free(call);
@@ -246,11 +256,13 @@ struct auth_call *auth_check(struct auth *auth, const struct credentials *creden
     attempt_begin(&call->attempt, auth->attempts, credentials->address);
     counted.attempt = &call->attempt;
     call->check = auth->method->check(auth->self, &counted, on_checked, call);
+    if (call->ended) {
+        call_free(call);
+        return NULL;
+    }
     call->returned = true;
-    if (!call->ended)
-        return call;
-    call_free(call);
-    return NULL;
+    auth->waiting++;
+    return call;
 }
 
 void auth_cancel(struct auth_call *call)
@@ -263,7 +275,13 @@ void auth_cancel(struct auth_call *call)
     } else {
         call->auth->method->cancel(call->auth->self, call->check);
     }
+    call_over(call);
     call_free(call);
+}
+
+size_t auth_waiting(const struct auth *auth)
+{
+    return auth->waiting;
 }
 
 const char *auth_challenge(const struct auth *auth)

@@ -57,6 +57,9 @@ struct auth_call *auth_check(struct auth *auth, const struct credentials *creden
                              auth_done_fn *done, void *arg);
 void auth_cancel(struct auth_call *call);
 
+/* How many checks wait. Who frees an auth only when none does, has none answered "ask again". */
+size_t auth_waiting(const struct auth *auth);
+
 /* The value of WWW-Authenticate that goes with a 401; NULL when there is none. */
 const char *auth_challenge(const struct auth *auth);
 

@@ -213,8 +213,9 @@ static void match(void *arg)
     struct flight *flight = arg;
     if (atomic_load(&flight->abandoned))
         return;
-    flight->good = htpasswd_matches(flight->hash, flight->login.password) && flight->known;
-    flight->worked = true;
+    int matches = htpasswd_matches(flight->hash, flight->login.password);
+    flight->good = matches > 0 && flight->known;
+    flight->worked = matches >= 0; /* out of memory: nobody has guessed wrong */
 }
 
 static void free_flight(struct flight *flight)
@@ -254,6 +255,8 @@ static void on_matched(void *arg)
         if (good) {
             attempt_right(waiting->attempt, true);
             answer_good(identity, flight->login.user, waiting->done, waiting->arg);
+        } else if (!flight->worked) {
+            auth_refuse(waiting->done, waiting->arg, FAULT_MEMORY, "out of memory");
         } else {
             answer_bad(flight->login.user, flight->known, waiting->attempt, waiting->done,
                        waiting->arg);

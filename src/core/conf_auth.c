@@ -12,7 +12,7 @@
 #include "core/conf_parts.h"
 #include "core/htpasswd.h"
 #include "core/policy.h"
-#include "core/tls.h"
+#include "core/subject.h"
 
 #define USERS_MAX      10000
 #define COST_MIN       10 /* of bcrypt; what is below draws a warning */
@@ -128,16 +128,21 @@ static void read_basic(struct conf_block *block, struct conf_user *user)
 static void read_certificate(struct conf_block *block, struct conf_user *user)
 {
     const char *text = NULL, *name = NULL;
-    char subject[TLS_SUBJECT_MAX];
+    char subject[SUBJECT_MAX];
     struct fault fault = {0};
     int got = block_string(block, "subject", &text);
     if (got == 0)
         block_complain(block, "subject",
                        "missing: expected a certificate's, as in \"CN=conductor,O=example\"");
-    else if (got > 0 && tls_subject_normalise(text, subject, &fault) < 0)
+    else if (got > 0 && subject_normalise(text, subject, &fault) < 0)
         block_complain(block, "subject", "%s", fault.message);
     else if (got > 0)
         user->subject = copy(block, "subject", subject);
+    if (user->subject != NULL && subject_looks_turned(user->subject))
+        block_warn(block, "subject",
+                   "%s begins with its most general part: RFC 4514 begins with CN; openssl x509 "
+                   "-nameopt RFC2253 prints it so",
+                   user->subject);
     got = block_string(block, "name", &name);
     if (got == 0 && user->subject != NULL)
         user->name = copy(block, "subject", user->subject);

@@ -88,6 +88,13 @@ static int read_tcp(struct conf_block *block, const char *address, struct conf_l
     return check_address(block, listener, loopback) < 0 ? -1 : result;
 }
 
+/* Of a listener that is nowhere, so that nothing is said of its other keys. */
+static void take_others(struct conf_block *block)
+{
+    block_take(block, "port");
+    block_take(block, "tls");
+}
+
 static int read_socket(struct conf_block *block, struct conf_listener *listener)
 {
     if (block_take(block, "port") != NULL)
@@ -109,13 +116,18 @@ static int read_listener(struct conf_block *block, struct conf_listener *listene
     size_t next = block->reader->conf->auth_count;
     if (conf_read_auth(block, next) && block->reader->conf->auth_count > next)
         listener->auth = next;
-    if (has_address != 0 && has_socket)
+    if (has_address != 0 && has_socket) {
+        take_others(block);
         return block_complain(block, "socket", "stands beside address: expected one of them");
+    }
     if (has_socket)
         return read_socket(block, listener);
+    if (has_address > 0)
+        return read_tcp(block, address, listener);
+    take_others(block);
     if (has_address == 0)
         return block_complain(block, "address", "missing: expected address or socket");
-    return has_address < 0 ? -1 : read_tcp(block, address, listener);
+    return -1;
 }
 
 static bool same_listener(const struct conf_listener *a, const struct conf_listener *b)
@@ -124,6 +136,27 @@ static bool same_listener(const struct conf_listener *a, const struct conf_liste
         return strcmp(a->socket, b->socket) == 0;
     return a->address != NULL && b->address != NULL && a->port == b->port && a->port != 0 &&
            strcmp(a->address, b->address) == 0;
+}
+
+/* Whom one listener's list revokes may not come in by another one, where the same CA is trusted. */
+static void compare_lists(struct conf_block *block, const struct conf *conf,
+                          const struct conf_listener *listener)
+{
+    const struct conf_tls *own = &listener->tls;
+    for (const struct conf_listener *other = conf->listeners; other < listener; other++) {
+        const struct conf_tls *its = &other->tls;
+        if (own->client_ca_file == NULL || its->client_ca_file == NULL ||
+            strcmp(own->client_ca_file, its->client_ca_file) != 0 ||
+            (own->client_crl_file == NULL) == (its->client_crl_file == NULL))
+            continue;
+        const struct conf_listener *with = own->client_crl_file != NULL ? listener : other;
+        const struct conf_listener *without = with == listener ? other : listener;
+        block_warn(block, "tls",
+                   "%s port %u has no client_crl_file, and lets in whom that of %s port %u revokes: "
+                   "their client_ca_file is the same",
+                   without->address, without->port, with->address, with->port);
+        return;
+    }
 }
 
 static void add_listener(struct conf_block *block, struct conf *conf)
@@ -140,6 +173,7 @@ static void add_listener(struct conf_block *block, struct conf *conf)
             return;
         }
     }
+    compare_lists(block, conf, listener);
 }
 
 void conf_read_listen(struct conf_block *root)

@@ -43,6 +43,7 @@ struct conf_limits {
     unsigned request_s;               /* 10: to send a whole request */
     unsigned idle_s;                  /* 60: between requests; and to read an answer */
     unsigned requests_per_principal;  /* 512: in flight */
+    unsigned answer_bytes_per_principal; /* 32 MiB: of answers that are not read yet */
     unsigned actions_per_minute;      /* 6000: of a principal; 0: however many */
     unsigned login_failures_per_address; /* 20: then 429; 0: however many */
     unsigned login_failures_per_user;    /* 10 */

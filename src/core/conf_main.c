@@ -40,6 +40,7 @@ static const struct number_key limits_keys[] = {
     {"request_s", LIMITS(request_s), 1, 3600, 10},
     {"idle_s", LIMITS(idle_s), 1, 86400, 60},
     {"requests_per_principal", LIMITS(requests_per_principal), 1, 65536, 512},
+    {"answer_bytes_per_principal", LIMITS(answer_bytes_per_principal), 65536, 1u << 30, 32u << 20},
     {"actions_per_minute", LIMITS(actions_per_minute), 0, 10000000, 6000},
     {"login_failures_per_address", LIMITS(login_failures_per_address), 0, 1000000, 20},
     {"login_failures_per_user", LIMITS(login_failures_per_user), 0, 1000000, 10},

@@ -45,22 +45,21 @@ static int read_keys(struct conf_block *block, struct conf_tls *tls)
 {
     int result = block_path(block, "certificate_file", &tls->certificate_file) < 0 ? -1 : 0;
     result |= block_path(block, "key_file", &tls->key_file) < 0 ? -1 : 0;
-    result |= block_path(block, "client_ca_file", &tls->client_ca_file) < 0 ? -1 : 0;
+    int authority = block_path(block, "client_ca_file", &tls->client_ca_file);
     result |= block_path(block, "client_crl_file", &tls->client_crl_file) < 0 ? -1 : 0;
     result |= read_version(block, tls) < 0 ? -1 : 0;
-    if (result < 0) {
-        block_take(block, "verify_client"); /* what is said of it hangs on the others */
-        return -1;
-    }
-    result |= read_verify(block, tls) < 0 ? -1 : 0;
-    if (tls->certificate_file == NULL)
+    if (authority >= 0)
+        result |= read_verify(block, tls) < 0 ? -1 : 0;
+    else
+        block_take(block, "verify_client"); /* what is said of it hangs on client_ca_file */
+    if (block_take(block, "certificate_file") == NULL)
         result = block_complain(block, "certificate_file", "missing");
-    if (tls->key_file == NULL)
+    if (block_take(block, "key_file") == NULL)
         result = block_complain(block, "key_file", "missing");
-    if (tls->client_crl_file != NULL && tls->client_ca_file == NULL)
+    if (tls->client_crl_file != NULL && authority == 0)
         result = block_complain(block, "client_crl_file",
                                 "there is no client_ca_file whose certificates it could revoke");
-    return result;
+    return authority < 0 ? -1 : result;
 }
 
 static void load(struct conf_block *block, struct conf_tls *tls)

@@ -8,6 +8,11 @@
 
 #define CA_FILE_MAX ((size_t)16 << 20)
 
+static bool holds(const struct conf_text *text, const char *what)
+{
+    return memmem(text->bytes, text->len, what, strlen(what)) != NULL;
+}
+
 /* One that cannot be read is better found now than by every request. */
 static void check_ca_file(struct conf_block *block, const char *path)
 {
@@ -17,8 +22,10 @@ static void check_ca_file(struct conf_block *block, const char *path)
         block_complain(block, "ca_file", "%s: %s", path, fault.message);
         return;
     }
-    if (strstr(text.bytes, "-----BEGIN ") == NULL)
-        block_complain(block, "ca_file", "%s: expected certificates in PEM form", path);
+    if (!holds(&text, "-----BEGIN CERTIFICATE-----") &&
+        !holds(&text, "-----BEGIN TRUSTED CERTIFICATE-----") &&
+        !holds(&text, "-----BEGIN X509 CERTIFICATE-----"))
+        block_complain(block, "ca_file", "%s: it holds no certificate (PEM)", path);
     conf_text_wipe(&text);
 }
 

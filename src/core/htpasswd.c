@@ -191,11 +191,11 @@ const char *htpasswd_decoy(const struct htpasswd *users, size_t number)
 
 /* ---- A password ---- */
 
-bool htpasswd_matches(const char *hash, const char *password)
+int htpasswd_matches(const char *hash, const char *password)
 {
     struct crypt_data *data = vault_take(sizeof *data); /* 32 KB */
     if (data == NULL)
-        return false;
+        return -1;
     /* A failure is a string that begins with an asterisk, or NULL. */
     const char *made = crypt_r(password, hash, data);
     bool good = made != NULL && made[0] == '$' && strlen(made) == HTPASSWD_HASH_LEN &&

@@ -50,8 +50,8 @@ const struct htpasswd *htpasswd_file_users(struct htpasswd_file *file);
 /* ---- A password ---- */
 
 /* Does the hash belong to the password (without NUL)? It takes as long as the hash's cost says: for
- * a worker. Compares in constant time. */
-bool htpasswd_matches(const char *hash, const char *password);
+ * a worker. Compares in constant time. 1 or 0; -1 when memory is out, and nothing is known. */
+int htpasswd_matches(const char *hash, const char *password);
 
 /* ---- Authorization: Basic ---- */
 

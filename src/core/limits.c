@@ -10,13 +10,15 @@
 #include "base/map.h"
 #include "core/trouble.h"
 
-#define MINUTE_NS INT64_C(60000000000)
+#define MINUTE_NS    INT64_C(60000000000)
+#define SMALL_ANSWER ((size_t)16384)
 
 /* full_at: when its bucket of actions will be full again; each action puts that off by a minute's
  * part. It is forgotten when it has nothing in flight and the bucket is full, which is a minute
  * after its last action at the latest. */
 struct account {
     unsigned in_flight;
+    size_t unread; /* bytes of answers */
     int64_t full_at;                 /* ns of the monotonic clock */
     struct account *before, *behind; /* in the order of their last action; when aging */
     bool aging;                      /* it has begun an action, and stands in that order */
@@ -45,6 +47,7 @@ static const struct {
     ROW(LIMIT_REQUEST_S, request_s),
     ROW(LIMIT_IDLE_S, idle_s),
     ROW(LIMIT_REQUESTS_PER_PRINCIPAL, requests_per_principal),
+    ROW(LIMIT_ANSWER_BYTES_PER_PRINCIPAL, answer_bytes_per_principal),
     ROW(LIMIT_ACTIONS_PER_MINUTE, actions_per_minute),
     ROW(LIMIT_LOGIN_FAILURES_PER_ADDRESS, login_failures_per_address),
     ROW(LIMIT_LOGIN_FAILURES_PER_USER, login_failures_per_user),
@@ -224,6 +227,30 @@ void limits_leave(struct limits *limits, struct account *account)
         return;
     account->in_flight--;
     forget_if_idle(limits, account);
+}
+
+int limits_hold_answer(struct limits *limits, struct account *account, size_t bytes,
+                       struct fault *fault)
+{
+    if (limits == NULL || account == NULL)
+        return 0;
+    unsigned most = limits->conf.answer_bytes_per_principal;
+    bool room = account->unread < most && bytes <= most - account->unread;
+    if (room || account->unread == 0 || bytes <= SMALL_ANSWER) {
+        account->unread += bytes;
+        return 0;
+    }
+    limits_reached(limits, LIMIT_ANSWER_BYTES_PER_PRINCIPAL);
+    return fault_set(fault, FAULT_TOO_MANY,
+                     "this answer has %zu bytes, and %zu of earlier ones are still to be read "
+                     "(limits.answer_bytes_per_principal is %u)",
+                     bytes, account->unread, most);
+}
+
+void limits_drop_answer(struct account *account, size_t bytes)
+{
+    if (account != NULL)
+        account->unread -= bytes;
 }
 
 int limits_take_action(struct limits *limits, const struct principal *principal,

@@ -21,6 +21,7 @@ enum limit {
     LIMIT_REQUEST_S,
     LIMIT_IDLE_S,
     LIMIT_REQUESTS_PER_PRINCIPAL,
+    LIMIT_ANSWER_BYTES_PER_PRINCIPAL,
     LIMIT_ACTIONS_PER_MINUTE,
     LIMIT_LOGIN_FAILURES_PER_ADDRESS,
     LIMIT_LOGIN_FAILURES_PER_USER,
@@ -46,6 +47,12 @@ const char *limit_name(enum limit limit); /* "connections_per_address" ... */
 struct account *limits_enter(struct limits *limits, const struct principal *principal,
                              struct fault *fault);
 void limits_leave(struct limits *limits, struct account *account);
+
+/* An answer of so many bytes waits to be read by the account's principal, until limits_drop_answer()
+ * of as many: 0, or -1 with FAULT_TOO_MANY. What is small (16 KiB) always may, and what is alone. */
+int limits_hold_answer(struct limits *limits, struct account *account, size_t bytes,
+                       struct fault *fault);
+void limits_drop_answer(struct account *account, size_t bytes);
 
 /* One more action of a principal: 0, or -1 with FAULT_TOO_MANY, whose message says when to come
  * again. The minute slides: what was taken comes back evenly. */

@@ -13,10 +13,13 @@ libnmid_a_SOURCES += \
 	src/core/journal_history.c src/core/journal_load.c src/core/journal_more.c \
 	src/core/journal_db.c src/core/journal_db.h src/core/journal_db_state.h \
 	src/core/journal_db_write.c \
+	src/core/generation.c src/core/generation.h \
 	src/core/ladder.c \
 	src/core/limits.c src/core/limits.h \
 	src/core/policy.c src/core/policy.h \
+	src/core/subject.c src/core/subject.h \
 	src/core/tls.h src/core/tls_state.h \
+	src/core/tls_failures.c src/core/tls_failures.h \
 	src/core/wait.c src/core/wait.h
 if HAVE_GNUTLS
 libnmid_a_SOURCES += src/core/tls.c src/core/tls_session.c

@@ -78,8 +78,12 @@ static int failed(struct load *load, const char *key, const char *path, int erro
         load->notes->wrong = key;
         return fault_set(load->fault, FAULT_MEMORY, "out of memory");
     }
-    if (error == GNUTLS_E_NO_CERTIFICATE_FOUND || error == GNUTLS_E_BASE64_UNEXPECTED_HEADER_ERROR)
-        return wrong(load, key, "%s: it holds none, as PEM", path);
+    if (error == GNUTLS_E_NO_CERTIFICATE_FOUND || error == GNUTLS_E_BASE64_DECODING_ERROR ||
+        error == GNUTLS_E_BASE64_UNEXPECTED_HEADER_ERROR)
+        return wrong(load, key, "%s: it holds no %s (PEM)", path,
+                     strcmp(key, "client_crl_file") == 0 ? "CRL"
+                     : strcmp(key, "key_file") == 0      ? "private key"
+                                                         : "certificate");
     return wrong(load, key, "%s: %s", path, gnutls_strerror(error));
 }
 
@@ -117,14 +121,21 @@ static void name_of(gnutls_x509_crt_t certificate, char name[128])
         memcpy(name, "it", 3);
 }
 
+const char *tls_date(int64_t when_s, char text[TLS_DATE_MAX])
+{
+    struct tm broken;
+    time_t when = (time_t)when_s;
+    if (gmtime_r(&when, &broken) == NULL ||
+        strftime(text, TLS_DATE_MAX, "%Y-%m-%dT%H:%M:%SZ", &broken) == 0)
+        memcpy(text, "?", 2);
+    return text;
+}
+
 static void say_date(struct load *load, const char *key, const char *path, const char *what,
                      time_t when)
 {
-    char text[32] = "?";
-    struct tm broken;
-    if (gmtime_r(&when, &broken) != NULL)
-        strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &broken);
-    note(load, key, "%.150s: %s %s", path, what, text);
+    char text[TLS_DATE_MAX];
+    note(load, key, "%.150s: %s %s", path, what, tls_date(when, text));
 }
 
 static void check_dates(struct load *load, const char *key, const char *path,
@@ -206,7 +217,7 @@ static int read_key(struct load *load, gnutls_x509_privkey_t key)
         result = wrong(load, "key_file",
                        "%s holds a secret and is readable by others: chmod o-r %s", path, path);
     else if (!holds(&text, "PRIVATE KEY-----"))
-        result = wrong(load, "key_file", "%s: it holds no private key, as PEM", path);
+        result = wrong(load, "key_file", "%s: it holds no private key (PEM)", path);
     else if (holds(&text, "BEGIN ENCRYPTED ") || holds(&text, "Proc-Type: 4,ENCRYPTED"))
         result = wrong(load, "key_file",
                        "%s: the key has a passphrase, which nobody is there to type", path);
@@ -248,6 +259,24 @@ static void chain_free(gnutls_x509_crt_t *chain, unsigned count)
     gnutls_free(chain);
 }
 
+/* What is to be told of it later. */
+static int remember(struct tls *tls, gnutls_x509_crt_t *chain, unsigned count)
+{
+    char name[128];
+    size_t size = sizeof tls->fingerprint;
+    name_of(chain[0], name);
+    tls->name = strdup(strcmp(name, "it") == 0 ? "a certificate without a subject" : name);
+    tls->expires = gnutls_x509_crt_get_expiration_time(chain[0]);
+    for (unsigned i = 1; i < count; i++) {
+        time_t ends = gnutls_x509_crt_get_expiration_time(chain[i]);
+        if (ends < tls->expires)
+            tls->expires = ends;
+    }
+    int error =
+        gnutls_x509_crt_get_fingerprint(chain[0], GNUTLS_DIG_SHA256, tls->fingerprint, &size);
+    return tls->name == NULL ? GNUTLS_E_MEMORY_ERROR : error;
+}
+
 static int join(struct load *load, gnutls_x509_crt_t *chain, unsigned count,
                 gnutls_x509_privkey_t key)
 {
@@ -257,6 +286,8 @@ static int join(struct load *load, gnutls_x509_crt_t *chain, unsigned count,
     if (error == GNUTLS_E_CERTIFICATE_KEY_MISMATCH)
         return wrong(load, "key_file", "%s is not the key of the certificate in %s", conf->key_file,
                      conf->certificate_file);
+    if (error >= 0)
+        error = remember(load->tls, chain, count);
     if (error < 0)
         return failed(load, "certificate_file", conf->certificate_file, error);
     for (unsigned i = 0; i < count; i++) {
@@ -418,5 +449,21 @@ void tls_unref(struct tls *tls)
         gnutls_certificate_free_credentials(tls->credentials);
     if (tls->priority != NULL)
         gnutls_priority_deinit(tls->priority);
+    free(tls->name);
     free(tls);
+}
+
+const char *tls_name(const struct tls *tls)
+{
+    return tls->name;
+}
+
+int64_t tls_expires(const struct tls *tls)
+{
+    return tls->expires;
+}
+
+bool tls_is_same(const struct tls *a, const struct tls *b)
+{
+    return memcmp(a->fingerprint, b->fingerprint, sizeof a->fingerprint) == 0;
 }

@@ -10,11 +10,13 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "base/fault.h"
 #include "core/conf_listen.h"
+#include "core/tls_failures.h"
 
-#define TLS_SUBJECT_MAX 1024
-#define TLS_NOTES_MAX   16
+#define TLS_NOTES_MAX 16
+#define TLS_DATE_MAX  32
 
 /* ---- The files ---- */
 
@@ -38,6 +40,15 @@ struct tls *tls_load(const struct conf_tls *conf, struct tls_notes *ret_notes, s
 struct tls *tls_ref(struct tls *tls);
 void tls_unref(struct tls *tls); /* NULL-safe */
 
+/* The listener's certificate: its subject; when it, or the first of those behind it in the file,
+ * expires (seconds since 1970); and whether two are the same. */
+const char *tls_name(const struct tls *tls);
+int64_t tls_expires(const struct tls *tls);
+bool tls_is_same(const struct tls *a, const struct tls *b);
+
+/* "2027-01-31T00:00:00Z"; returns text. */
+const char *tls_date(int64_t when_s, char text[TLS_DATE_MAX]);
+
 /* ---- Sessions ---- */
 
 /* For libmicrohttpd's MHD_OPTION_HTTPS_CERT_CALLBACK: it wants a certificate when it starts, and
@@ -47,33 +58,30 @@ tls_callback *tls_no_certificate(void);
 
 /* A new connection: its gnutls_session_t, before the handshake, gets these credentials, the
  * versions and ciphers, and whether a certificate is asked of the client. fd: its socket. address:
- * of the client, for the log; borrowed until tls_end(). NULL when memory is out: then the handshake
- * fails. */
-struct tls_session *tls_begin(struct tls *tls, void *gnutls, int fd, const char *address);
+ * of the client, for the log. failures: hears when the handshake fails; or NULL. Both are borrowed
+ * until tls_end(). NULL when memory is out: then the handshake fails. */
+struct tls_session *tls_begin(struct tls *tls, void *gnutls, int fd, const char *address,
+                              struct tls_failures *failures);
 
 /* How a handshake goes on: with what the client sends, with room for what we send, or not at all,
  * for it is done. */
 enum tls_wants { TLS_WANTS_NOTHING, TLS_WANTS_TO_READ, TLS_WANTS_TO_SEND };
 enum tls_wants tls_wants(const struct tls_session *session);
 
-/* The connection ends; its socket is still open. When its handshake failed, the log has why: each
- * cause at most once a minute. NULL-safe. */
+/* The connection ends; its socket is still open. When its handshake failed, failures are told why.
+ * NULL-safe. */
 void tls_end(struct tls_session *session);
 
 /* After gnutls_deinit(), which may come after libmicrohttpd's notice that the connection ends.
  * NULL-safe. */
 void tls_session_free(struct tls_session *session);
 
-/* The subject of the client's certificate, which was verified (RFC 4514, as "CN=a,O=b"); NULL when
- * it gave none. Lives as long as the session. */
+/* The subject of the client's certificate, which was verified, as subject_normalise() writes it;
+ * NULL when it gave none. Lives as long as the session. */
 const char *tls_subject(const struct tls_session *session);
 
 /* At each request, with the credentials of the moment: is the client let in? After a reload the
  * client of a connection that stands is held against the new CA and list; false: it has to go. */
 bool tls_recheck(struct tls_session *session, struct tls *now);
-
-/* Rewrites a subject in the one form that tls_subject() uses, so that they can be compared by
- * strcmp(). -1 with FAULT_CONF when it is none, or too long. */
-int tls_subject_normalise(const char *text, char subject[TLS_SUBJECT_MAX], struct fault *fault);
 
 #endif

@@ -25,8 +25,34 @@ tls_callback *tls_no_certificate(void)
     return NULL;
 }
 
-struct tls_session *tls_begin(struct tls *tls, void *gnutls, int fd, const char *address)
+const char *tls_name(const struct tls *tls)
 {
+    (void)tls;
+    return "";
+}
+
+int64_t tls_expires(const struct tls *tls)
+{
+    (void)tls;
+    return 0;
+}
+
+bool tls_is_same(const struct tls *a, const struct tls *b)
+{
+    return a == b;
+}
+
+const char *tls_date(int64_t when_s, char text[TLS_DATE_MAX])
+{
+    (void)when_s;
+    text[0] = '\0';
+    return text;
+}
+
+struct tls_session *tls_begin(struct tls *tls, void *gnutls, int fd, const char *address,
+                              struct tls_failures *failures)
+{
+    (void)failures;
     (void)tls;
     (void)gnutls;
     (void)fd;
@@ -61,12 +87,4 @@ bool tls_recheck(struct tls_session *session, struct tls *now)
     (void)session;
     (void)now;
     return true;
-}
-
-int tls_subject_normalise(const char *text, char subject[TLS_SUBJECT_MAX], struct fault *fault)
-{
-    (void)text;
-    (void)subject;
-    return fault_set(fault, FAULT_CONF,
-                     "this nmid was built without GnuTLS: it knows no clients' certificates");
 }

@@ -4,8 +4,8 @@
  * and how far it came. Sessions are not resumed: each client's certificate is looked at each time.
  */
 #include <gnutls/abstract.h>
+#include <ctype.h>
 #include <gnutls/x509.h>
-#include <jansson.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -13,12 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include "base/clock.h"
+#include <time.h>
 #include "base/log.h"
+#include "core/subject.h"
 #include "core/tls.h"
 #include "core/tls_state.h"
 
-#define QUIET_US      INT64_C(60000000)
+#define STATUS_MAX    160
+#define SHOWN_MAX     200 /* of a subject, in the log */
 #define DISCARD_EACH  ((size_t)16 * 1024)
 #define HANDSHAKE_MAX ((size_t)32 * 1024) /* one message of it; a client's chain fits */
 
@@ -26,6 +28,7 @@ struct tls_session {
     struct tls *tls;     /* counted: what it began with, where GnuTLS has pointers into */
     struct tls *checked; /* counted: what its client was last held against */
     gnutls_session_t gnutls;
+    struct tls_failures *failures; /* or NULL */
     const char *address;
     int fd;
     bool hello;    /* its first message came */
@@ -34,41 +37,28 @@ struct tls_session {
     bool finished; /* and ours left, which in TLS 1.3 is earlier */
     bool accepted; /* its client was verified, or has no certificate and needs none */
     enum tls_cause cause;
-    char why[256]; /* of the cause, or "" */
+    char why[512]; /* of the cause, or "" */
     char *subject; /* or NULL */
 };
 
 /* ---- The client's certificate ---- */
 
-/* It goes into answers, the audit and the log: no control characters, and jansson knows what UTF-8
- * is. */
-static bool is_clean(const gnutls_datum_t *text)
-{
-    for (unsigned i = 0; i < text->size; i++) {
-        if (text->data[i] < ' ' || text->data[i] == 0x7f)
-            return false;
-    }
-    json_t *string = json_stringn((const char *)text->data, text->size);
-    bool clean = string != NULL;
-    json_decref(string);
-    return clean;
-}
-
-static int dn_text(gnutls_x509_dn_t dn, char subject[TLS_SUBJECT_MAX])
+/* GnuTLS escapes what is special in a value; other characters are as they are: control characters
+ * and what is no UTF-8 are refused with the rest. */
+static int dn_text(gnutls_x509_dn_t dn, char subject[SUBJECT_MAX])
 {
     gnutls_datum_t text = {0};
     if (gnutls_x509_dn_get_str2(dn, &text, 0) < 0)
         return -1;
-    bool good = text.size > 0 && text.size < TLS_SUBJECT_MAX && is_clean(&text);
-    if (good) {
-        memcpy(subject, text.data, text.size);
-        subject[text.size] = '\0';
-    }
+    const char *bytes = (const char *)text.data; /* with a NUL at its end */
+    int result = bytes != NULL && strlen(bytes) == text.size
+                     ? subject_normalise(bytes, subject, NULL)
+                     : -1;
     gnutls_free(text.data);
-    return good ? 0 : -1;
+    return result;
 }
 
-static int subject_of(const gnutls_datum_t *der, char subject[TLS_SUBJECT_MAX])
+static int subject_of(const gnutls_datum_t *der, char subject[SUBJECT_MAX])
 {
     gnutls_x509_crt_t certificate;
     gnutls_x509_dn_t dn; /* a part of the certificate */
@@ -79,22 +69,6 @@ static int subject_of(const gnutls_datum_t *der, char subject[TLS_SUBJECT_MAX])
                      ? dn_text(dn, subject)
                      : -1;
     gnutls_x509_crt_deinit(certificate);
-    return result;
-}
-
-int tls_subject_normalise(const char *text, char subject[TLS_SUBJECT_MAX], struct fault *fault)
-{
-    gnutls_x509_dn_t dn;
-    const char *error = NULL;
-    if (gnutls_x509_dn_init(&dn) < 0)
-        return fault_set(fault, FAULT_MEMORY, "out of memory");
-    int result = strlen(text) < TLS_SUBJECT_MAX && gnutls_x509_dn_set_str(dn, text, &error) == 0
-                     ? dn_text(dn, subject)
-                     : -1;
-    gnutls_x509_dn_deinit(dn);
-    if (result < 0)
-        fault_set(fault, FAULT_CONF,
-                  "expected a certificate's subject as in RFC 4514, e.g. \"CN=name,O=example\"");
     return result;
 }
 
@@ -121,15 +95,64 @@ static int refuse(struct tls_session *session, enum tls_cause cause,
     return -1;
 }
 
-static int refuse_bad(struct tls_session *session, unsigned status)
+/* GnuTLS's words for what is wrong with a certificate, without the sentence that all of them begin
+ * with. */
+static void status_text(unsigned status, char text[STATUS_MAX])
 {
-    gnutls_datum_t text = {0};
-    char why[200] = "the client's certificate was not accepted";
-    if (gnutls_certificate_verification_status_print(status, GNUTLS_CRT_X509, &text, 0) == 0)
-        snprintf(why, sizeof why, "%s", (const char *)text.data);
-    gnutls_free(text.data);
-    for (size_t len = strlen(why); len > 0 && (why[len - 1] == ' ' || why[len - 1] == '.'); len--)
-        why[len - 1] = '\0';
+    static const char all[] = "The certificate is NOT trusted. ";
+    gnutls_datum_t print = {0};
+    const char *from = "it was not accepted";
+    if (gnutls_certificate_verification_status_print(status, GNUTLS_CRT_X509, &print, 0) == 0)
+        from = (const char *)print.data;
+    if (strncmp(from, all, strlen(all)) == 0 && from[strlen(all)] != '\0')
+        from += strlen(all);
+    snprintf(text, STATUS_MAX, "%s", from);
+    gnutls_free(print.data);
+    text[0] = (char)tolower((unsigned char)text[0]);
+    for (size_t len = strlen(text); len > 0 && strchr(" .", text[len - 1]) != NULL; len--)
+        text[len - 1] = '\0';
+}
+
+/* The date that is meant, of the client's own or of one behind it. */
+static void date_text(const gnutls_datum_t *list, unsigned count, unsigned status,
+                      char text[STATUS_MAX])
+{
+    time_t now = time(NULL);
+    char date[TLS_DATE_MAX];
+    text[0] = '\0';
+    if ((status & (GNUTLS_CERT_EXPIRED | GNUTLS_CERT_NOT_ACTIVATED)) == 0)
+        return;
+    for (unsigned i = 0; i < count && text[0] == '\0'; i++) {
+        gnutls_x509_crt_t certificate;
+        if (gnutls_x509_crt_init(&certificate) < 0)
+            return;
+        if (gnutls_x509_crt_import(certificate, &list[i], GNUTLS_X509_FMT_DER) == 0) {
+            time_t begins = gnutls_x509_crt_get_activation_time(certificate);
+            time_t ends = gnutls_x509_crt_get_expiration_time(certificate);
+            if (ends < now)
+                snprintf(text, STATUS_MAX, " (it expired on %s)", tls_date(ends, date));
+            else if (begins > now)
+                snprintf(text, STATUS_MAX, " (it is not valid before %s)", tls_date(begins, date));
+        }
+        gnutls_x509_crt_deinit(certificate);
+    }
+}
+
+/* Nothing proves that this subject is the client's, but it is what the client shows. */
+static int refuse_bad(struct tls_session *session, const gnutls_datum_t *list, unsigned count,
+                      unsigned status)
+{
+    char subject[SUBJECT_MAX], text[STATUS_MAX], date[STATUS_MAX], why[sizeof session->why];
+    if (subject_of(&list[0], subject) < 0)
+        snprintf(subject, sizeof subject, "a certificate");
+    size_t shown = strlen(subject);
+    if (shown > SHOWN_MAX) /* and no half of a character */
+        for (shown = SHOWN_MAX; ((unsigned char)subject[shown] & 0xc0) == 0x80; shown--)
+            ;
+    status_text(status, text);
+    date_text(list, count, status, date);
+    snprintf(why, sizeof why, "%.*s%s: %s%s", (int)shown, subject,
+             subject[shown] != '\0' ? "..." : "", text, date);
     return refuse(session, TLS_CLIENT_CERTIFICATE, alert_for(status), why);
 }
 
@@ -140,7 +163,7 @@ static int judge(struct tls_session *session)
     gnutls_typed_vdata_st purpose = {.type = GNUTLS_DT_KEY_PURPOSE_OID,
                                      .data = (unsigned char *)GNUTLS_KP_TLS_WWW_CLIENT};
     unsigned status = 0, count = 0;
-    char subject[TLS_SUBJECT_MAX];
+    char subject[SUBJECT_MAX];
     const gnutls_datum_t *list = gnutls_certificate_get_peers(session->gnutls, &count);
     free(session->subject);
     session->subject = NULL;
@@ -155,7 +178,7 @@ static int judge(struct tls_session *session)
     if (gnutls_certificate_verify_peers(session->gnutls, &purpose, 1, &status) < 0)
         status = GNUTLS_CERT_INVALID;
     if (status != 0)
-        return refuse_bad(session, status);
+        return refuse_bad(session, list, count, status);
     if (subject_of(&list[0], subject) < 0)
         return refuse(session, TLS_CLIENT_CERTIFICATE, GNUTLS_A_BAD_CERTIFICATE,
                       "the certificate's subject cannot be written down");
@@ -264,29 +287,6 @@ static void discard_input(int fd)
     }
 }
 
-static void log_cause(struct tls_session *session)
-{
-    const char *why = find_cause(session);
-    int64_t now = clock_mono_us();
-    char more[64] = "";
-    if (why == NULL) {
-        log_debug("%s came and went without a word", session->address);
-        return;
-    }
-    int64_t *logged_at = &session->tls->causes[session->cause].logged_at;
-    unsigned *unlogged = &session->tls->causes[session->cause].unlogged;
-    if (*logged_at != 0 && now - *logged_at < QUIET_US) {
-        ++*unlogged;
-        log_debug("TLS with %s failed: %s", session->address, why);
-        return;
-    }
-    if (*unlogged > 0)
-        snprintf(more, sizeof more, " (%u times more since the last line)", *unlogged);
-    log_warning("TLS with %s failed: %s%s", session->address, why, more);
-    *logged_at = now;
-    *unlogged = 0;
-}
-
 /* ---- The session ---- */
 
 static int give_none(gnutls_session_t gnutls, const gnutls_datum_t *names, int name_count,
@@ -310,7 +310,8 @@ tls_callback *tls_no_certificate(void)
     return (tls_callback *)function;
 }
 
-struct tls_session *tls_begin(struct tls *tls, void *gnutls, int fd, const char *address)
+struct tls_session *tls_begin(struct tls *tls, void *gnutls, int fd, const char *address,
+                              struct tls_failures *failures)
 {
     struct tls_session *session = calloc(1, sizeof *session);
     if (session == NULL)
@@ -327,6 +328,7 @@ struct tls_session *tls_begin(struct tls *tls, void *gnutls, int fd, const char 
     session->gnutls = gnutls;
     session->fd = fd;
     session->address = address;
+    session->failures = failures;
     /* GnuTLS's own pointer is libmicrohttpd's; this one is for a store of sessions, which is not
      * there. */
     gnutls_db_set_ptr(gnutls, session);
@@ -344,7 +346,11 @@ void tls_end(struct tls_session *session)
 {
     if (session == NULL || session->done)
         return;
-    log_cause(session);
+    const char *why = find_cause(session);
+    if (why != NULL)
+        tls_failures_note(session->failures, session->cause, session->address, why);
+    else
+        log_debug("%s came and went without a word", session->address);
     discard_input(session->fd);
 }
 

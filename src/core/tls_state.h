@@ -7,25 +7,14 @@
 #include <stdint.h>
 #include "core/tls.h"
 
-/* Why a handshake failed; each has its own line in the log. */
-enum tls_cause {
-    TLS_CLIENT_CERTIFICATE, /* it was not good */
-    TLS_NO_CERTIFICATE,     /* one is required */
-    TLS_NO_TLS,             /* what came is something else */
-    TLS_NOTHING_IN_COMMON,  /* no version, cipher, group */
-    TLS_BROKEN_OFF,         /* by the client, or it was too slow */
-    TLS_CAUSES
-};
-
 struct tls {
     unsigned users;
     gnutls_certificate_credentials_t credentials;
     gnutls_priority_t priority;
     enum conf_verify verify;
-    struct {
-        int64_t logged_at; /* 0: never */
-        unsigned unlogged; /* since */
-    } causes[TLS_CAUSES];
+    char *name;                    /* of its own certificate */
+    int64_t expires;               /* the first of its chain */
+    unsigned char fingerprint[32]; /* of its own certificate: SHA-256 */
 };
 
 #endif

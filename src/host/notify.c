@@ -15,6 +15,7 @@
 
 /* Often enough for a status that people look at; a watchdog may want more. */
 #define BEAT_US   5000000
+#define BEAT_MIN  1000 /* the loop's timers know milliseconds; with 0 it would do nothing else */
 #define EXTEND_US (3 * BEAT_US)
 
 enum phase { STARTING, READY, RELOADING, STOPPING };
@@ -70,7 +71,7 @@ static void take_watchdog(struct notify *notify)
     notify->watchdog = watchdog_us > 0 && (pid == 0 || pid == (uint64_t)getpid());
     notify->beat_us = BEAT_US;
     if (notify->watchdog && watchdog_us / 2 < BEAT_US)
-        notify->beat_us = (int64_t)(watchdog_us / 2);
+        notify->beat_us = watchdog_us / 2 < BEAT_MIN ? BEAT_MIN : (int64_t)(watchdog_us / 2);
 }
 
 /* Never waits. 0, or -1 when the manager cannot take it now. */

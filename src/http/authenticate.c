@@ -74,7 +74,7 @@ static void on_checked(void *arg, struct identity *identity, const struct fault 
         exchange->identity = identity_ref(identity);
         exchange->principal = identity->principal;
         exchange->principal.address = connection->address;
-        connection->known = true;
+        connection_is_known(connection);
         enter(exchange);
         return;
     }
@@ -84,8 +84,8 @@ static void on_checked(void *arg, struct identity *identity, const struct fault 
     exchange_refuse(exchange, 0, fault);
 }
 
-/* Credentials have done their work once they are checked, or copied into the memory of secrets: they
- * are wiped where libmicrohttpd has them, for an exchange may wait for minutes. */
+/* Credentials have done their work once they are checked, or copied into the memory of secrets:
+ * they are wiped where libmicrohttpd has them, for an exchange may wait for minutes. */
 static void forget_credentials(struct http_exchange *exchange)
 {
     static const char *const names[] = {"Authorization", "X-Auth-Token"};

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include "base/clock.h"
@@ -14,6 +15,9 @@
 #include "http/exchange_state.h"
 #include "http/secure.h"
 
+#define LATE_US     1000000 /* for what was sent in time, and not read yet */
+#define KNOWN_US    (24 * INT64_C(3600) * 1000000)
+#define KNOWN_MAX   4096 /* addresses without connections that are remembered */
 #define OTHER_FILES 256 /* the journal, the BMCs' sockets, callbacks, libraries */
 
 unsigned connections_fitting(unsigned wanted)
@@ -61,16 +65,30 @@ static void wait_in(struct connection *connection, enum wait_of wait)
     connection->wait = wait;
 }
 
+static bool is_known(const struct connection *connection)
+{
+    const struct address_count *count = connection->count;
+    return connection->known || (count != NULL && count->known_us > 0 &&
+                                 clock_mono_us() - count->known_us < KNOWN_US);
+}
+
+void connection_is_known(struct connection *connection)
+{
+    connection->known = true;
+    if (connection->count != NULL)
+        connection->count->known_us = clock_mono_us();
+}
+
 void connection_waits(struct connection *connection)
 {
-    wait_in(connection, connection->known ? WAIT_KNOWN : WAIT_STRANGER);
+    wait_in(connection, is_known(connection) ? WAIT_KNOWN : WAIT_STRANGER);
 }
 
 /* A check may take long (Keystone does not answer, passwords queue up), and anybody can have one:
  * else whoever has no password could keep all out who have. */
 void connection_is_checked(struct connection *connection)
 {
-    if (!connection->known)
+    if (!is_known(connection))
         wait_in(connection, WAIT_CHECKED);
 }
 
@@ -88,9 +106,23 @@ static void connection_cut(struct connection *connection)
     listener_mark(connection->listener);
 }
 
+/* When nmid did something else for long, a reload say, its timers come before its sockets: what a
+ * client sent in time is read before it is judged. Once in a request, or a byte at a time would do. */
+static bool put_off(struct connection *connection)
+{
+    int unread = 0;
+    if (connection->late || ioctl(connection->fd, FIONREAD, &unread) < 0 || unread == 0)
+        return false;
+    connection->late = true;
+    loop_timer_set(connection->timer, clock_mono_us() + LATE_US);
+    return true;
+}
+
 static void on_deadline(void *arg)
 {
     struct connection *connection = arg;
+    if (put_off(connection))
+        return;
     limits_reached(connection->listener->server->counts, connection->deadline);
     connection_cut(connection);
 }
@@ -98,6 +130,7 @@ static void on_deadline(void *arg)
 void connection_deadline(struct connection *connection, unsigned seconds, enum limit limit)
 {
     connection->deadline = limit;
+    connection->late = false;
     if (seconds == 0)
         loop_timer_clear(connection->timer);
     else
@@ -150,16 +183,40 @@ static struct address_count *count_up(struct http_server *server, const char *te
             return NULL;
         }
     }
-    count->connections++;
+    if (count->connections++ == 0 && count->known_us > 0) {
+        TAILQ_REMOVE(&server->left, count, entry);
+        server->left_count--;
+    }
     return count;
+}
+
+static void forget_oldest(struct http_server *server)
+{
+    struct address_count *count = TAILQ_FIRST(&server->left);
+    TAILQ_REMOVE(&server->left, count, entry);
+    server->left_count--;
+    map_remove(server->addresses, count->text);
+    free(count);
+}
+
+void connection_forget(struct http_server *server)
+{
+    while (server->left_count > 0)
+        forget_oldest(server);
 }
 
 static void count_down(struct http_server *server, struct address_count *count)
 {
     if (count == NULL || --count->connections > 0)
         return;
-    map_remove(server->addresses, count->text);
-    free(count);
+    if (count->known_us == 0) {
+        map_remove(server->addresses, count->text);
+        free(count);
+        return;
+    }
+    TAILQ_INSERT_TAIL(&server->left, count, entry);
+    if (++server->left_count > KNOWN_MAX)
+        forget_oldest(server);
 }
 
 /* ---- The beginning ---- */

@@ -156,15 +156,17 @@ static int check_head(struct http_exchange *exchange, const char *method, const 
 
 /* ---- The body ---- */
 
-/* Libmicrohttpd takes no answer in the middle of a body: one more limit's worth is read and thrown
+/* Libmicrohttpd takes no answer in the middle of a body: what comes over the limit is read and thrown
  * away, so that a client that means well gets its 413; who sends yet more is cut off. */
+#define SKIPPED_MAX ((size_t)1024 * 1024)
+
 static int skip_body(struct http_exchange *exchange, size_t len)
 {
     if (!exchange->too_large)
         limits_reached(exchange->server->counts, LIMIT_BODY_BYTES);
     exchange->too_large = true;
     exchange->skipped += len;
-    return exchange->skipped > exchange->server->limits.body_bytes ? -1 : 0;
+    return exchange->skipped > SKIPPED_MAX ? -1 : 0;
 }
 
 static int take_body(struct http_exchange *exchange, const char *data, size_t len)
@@ -317,9 +319,9 @@ void http_add_header(struct http_exchange *exchange, const char *name, const cha
     exchange->headers[exchange->header_count++].value = copy_value;
 }
 
-static struct MHD_Response *response_new(json_t *body)
+/* Takes text over; NULL is no body. */
+static struct MHD_Response *response_new(char *text)
 {
-    char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT | JSON_ENSURE_ASCII);
     if (text == NULL)
         return MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
     struct MHD_Response *response =
@@ -358,18 +360,42 @@ static void answer(struct http_exchange *exchange, unsigned status, const char *
         resume(exchange);
 }
 
+/* Whoever asks for much and reads nothing is told so, in a few words, instead. But what came of something
+ * that was done is told whatever it takes. */
+static void answer_text(struct http_exchange *exchange, unsigned status, const char *type,
+                        char *text)
+{
+    struct fault fault = {0};
+    size_t len = text == NULL ? 0 : strlen(text);
+    bool read = strcmp(exchange->method, "GET") == 0;
+    if (read && limits_hold_answer(exchange->server->counts, exchange->account, len, &fault) < 0) {
+        free(text);
+        exchange_refuse(exchange, 0, &fault);
+        return;
+    }
+    exchange->held = read ? len : 0;
+    answer(exchange, status, type, response_new(text));
+}
+
 void http_answer(struct http_exchange *exchange, unsigned status, json_t *body)
 {
-    struct MHD_Response *response = response_new(body);
+    char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT | JSON_ENSURE_ASCII);
+    bool lost = body != NULL && text == NULL;
     json_decref(body);
-    answer(exchange, status, "application/json", response);
+    if (lost)
+        answer(exchange, status, "application/json", NULL);
+    else
+        answer_text(exchange, status, "application/json", text);
 }
 
 void http_answer_text(struct http_exchange *exchange, unsigned status, const char *type,
                       const char *text)
 {
-    answer(exchange, status, type,
-           MHD_create_response_from_buffer(strlen(text), (void *)text, MHD_RESPMEM_MUST_COPY));
+    char *copy = strdup(text);
+    if (copy == NULL)
+        answer(exchange, status, type, NULL);
+    else
+        answer_text(exchange, status, type, copy);
 }
 
 void http_on_gone(struct http_exchange *exchange, http_gone_fn *gone, void *arg)
@@ -392,6 +418,7 @@ static void exchange_free(struct http_exchange *exchange)
         free(exchange->headers[i].name);
         free(exchange->headers[i].value);
     }
+    limits_drop_answer(exchange->account, exchange->held);
     limits_leave(exchange->server->counts, exchange->account);
     identity_unref(exchange->identity);
     route_match_free(&exchange->match);

@@ -29,6 +29,7 @@ struct http_exchange {
     struct identity *identity;  /* counted; NULL until it is known */
     struct principal principal; /* its, with the address of this connection */
     struct account *account;    /* its, while this is under way; or NULL */
+    size_t held;                /* bytes of the answer, that the account has */
     struct MHD_Response *response;
     unsigned status;
     char request_id[48];

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 libnmid_a_SOURCES += \
 	src/http/authenticate.c \
+	src/http/certificates.c src/http/certificates.h \
 	src/http/connection.c src/http/connection.h \
 	src/http/dispatch.c \
 	src/http/exchange.c src/http/exchange.h src/http/exchange_state.h \

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include "base/log.h"
 #include "core/tls.h"
+#include "http/certificates.h"
 #include "http/connection.h"
 #include "http/state.h"
 
@@ -44,11 +45,16 @@ int secure_options(const struct listener *listener, struct MHD_OptionItem option
 void secure_switch(struct listener *listener, struct tls *tls)
 {
     if ((listener->tls == NULL) != (tls == NULL)) {
-        log_warning("TLS of a listener is switched on and off only with a restart");
+        log_warning("TLS of %s is switched on and off only with a restart", listener->label);
         return;
     }
-    tls_unref(listener->tls);
-    listener->tls = tls == NULL ? NULL : tls_ref(tls);
+    if (tls == NULL)
+        return;
+    struct tls *last = listener->tls;
+    listener->tls = tls_ref(tls);
+    if (!tls_is_same(last, tls))
+        certificates_log_change(listener);
+    tls_unref(last);
 }
 
 /* ---- Handshakes that wait ---- */
@@ -136,7 +142,8 @@ static struct secure *secure_new(struct connection *connection, struct MHD_Conne
     secure->connection = connection;
     secure->mhd = mhd;
     secure->session =
-        tls_begin(listener->tls, info->tls_session, connection->fd, connection->address);
+        tls_begin(listener->tls, info->tls_session, connection->fd, connection->address,
+                  listener->server->failures);
     if (secure->session == NULL) {
         free(secure);
         return NULL;

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/tls.h"
+#include "http/certificates.h"
 #include "http/exchange_state.h"
 #include "http/secure.h"
 
@@ -110,12 +111,18 @@ static void on_log(void *cls, const char *format, va_list args)
     log_debug("http: %s", line);
 }
 
+/* What libmicrohttpd makes of a head stands beside it. It is asked for at the start, once. */
+static size_t memory_for(const struct conf_limits *limits)
+{
+    size_t memory = (size_t)limits->header_bytes * 2;
+    return memory < 32768 ? 32768 : memory;
+}
+
 static int daemon_start(struct listener *listener, int fd, struct fault *fault)
 {
-    const struct conf_limits *limits = &listener->server->limits;
+    size_t memory = listener->server->memory = memory_for(&listener->server->limits);
     /* Before 1.0, "strict" drops a malformed request without an answer; our guards give one. */
     const int strict = fields_are_in_place() ? 0 : 1;
-    size_t memory = (size_t)limits->header_bytes * 2;
     unsigned flags = 0;
     struct MHD_OptionItem secure[2];
     if (secure_options(listener, secure, &flags, fault) < 0) {
@@ -123,8 +130,6 @@ static int daemon_start(struct listener *listener, int fd, struct fault *fault)
         return -1;
     }
     flags |= MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
-    if (memory < 32768)
-        memory = 32768;
     if (strchr(listener->address, ':') != NULL)
         flags |= MHD_USE_IPv6;
     listener->daemon = MHD_start_daemon(
@@ -229,9 +234,13 @@ struct http_server *http_server_new(struct loop *loop, const struct conf_limits 
         return NULL;
     }
     server->loop = loop;
+    TAILQ_INIT(&server->left);
     http_server_configure(server, limits);
     server->drain_timer = loop_timer_new(loop, on_drain_timer, server, fault);
-    if (server->drain_timer == NULL || loop_before_wait(loop, on_before_wait, server, fault) < 0) {
+    server->failures = tls_failures_new(loop, fault);
+    if (server->drain_timer == NULL || server->failures == NULL ||
+        certificates_watch(server, fault) < 0 ||
+        loop_before_wait(loop, on_before_wait, server, fault) < 0) {
         http_server_free(server);
         return NULL;
     }
@@ -242,6 +251,8 @@ void http_server_configure(struct http_server *server, const struct conf_limits 
 {
     server->limits = *limits;
     server->limits.connections = connections_fitting(limits->connections);
+    if (server->memory != 0 && memory_for(limits) > server->memory)
+        log_warning("limits.header_bytes grows beyond %zu only with a restart", server->memory / 2);
 }
 
 void http_server_set_limits(struct http_server *server, struct limits *limits)
@@ -293,6 +304,9 @@ void http_server_free(struct http_server *server)
         free(mount);
     }
     loop_timer_free(server->drain_timer);
+    loop_timer_free(server->certificate_timer);
+    tls_failures_free(server->failures);
+    connection_forget(server);
     map_free(server->addresses);
     free(server);
 }

@@ -26,8 +26,8 @@ void http_server_configure(struct http_server *server, const struct conf_limits 
 int http_server_mount(struct http_server *server, const struct http_contract *contract, void *self,
                       struct fault *fault);
 
-/* Binds and listens; logs "listening on 127.0.0.1:PORT" or "listening on unix:PATH". auth is
- * borrowed: who asks here is found out by it. */
+/* Binds and listens; logs "listening on 127.0.0.1:PORT", with TLS also the certificate, or "listening
+ * on unix:PATH". auth is borrowed: who asks here is found out by it. */
 int http_server_listen(struct http_server *server, const struct conf_listener *listener,
                        struct auth *auth, struct fault *fault);
 

@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include "base/log.h"
+#include "http/certificates.h"
 #include "http/state.h"
 
 #define BACKLOG 1024
@@ -53,16 +54,19 @@ static int tcp_address(const struct conf_listener *conf, union any_address *addr
     return 0;
 }
 
-static void log_tcp(int fd, const struct listener *listener)
+/* With the port that the kernel has chosen, where it was to. */
+static void set_label(int fd, struct listener *listener)
 {
     union any_address bound;
     socklen_t len = sizeof bound;
     if (getsockname(fd, &bound.any, &len) < 0)
-        return;
-    if (bound.any.sa_family == AF_INET6)
-        log_info("listening on [%s]:%u", listener->address, ntohs(bound.v6.sin6_port));
+        snprintf(listener->label, sizeof listener->label, "%s", listener->address);
+    else if (bound.any.sa_family == AF_INET6)
+        snprintf(listener->label, sizeof listener->label, "[%s]:%u", listener->address,
+                 ntohs(bound.v6.sin6_port));
     else
-        log_info("listening on %s:%u", listener->address, ntohs(bound.v4.sin_port));
+        snprintf(listener->label, sizeof listener->label, "%s:%u", listener->address,
+                 ntohs(bound.v4.sin_port));
 }
 
 static int tcp_open(const struct conf_listener *conf, struct listener *listener,
@@ -85,7 +89,8 @@ static int tcp_open(const struct conf_listener *conf, struct listener *listener,
         close(fd);
         return -1;
     }
-    log_tcp(fd, listener);
+    set_label(fd, listener);
+    certificates_log_listening(listener);
     return fd;
 }
 

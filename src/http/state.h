@@ -21,9 +21,12 @@ struct http_server {
     struct loop *loop;
     struct conf_limits limits;
     struct limits *counts; /* borrowed; or NULL */
+    size_t memory;         /* of a connection, as its daemon has it; 0: none is started */
     struct mount *mounts;
     struct listener *listeners;
     struct map *addresses;           /* struct address_count by text */
+    struct addresses_left left;      /* those of them that have no connections */
+    size_t left_count;
     struct http_exchange *exchanges; /* every one that is not completed */
     size_t connections;      /* all that stand, also those that were cut and are not closed yet */
     struct places places[2]; /* of TCP; of UNIX sockets, so that a flood does not shut them out */
@@ -31,6 +34,8 @@ struct http_server {
     loop_fn *drained;
     void *drained_arg;
     struct loop_timer *drain_timer;
+    struct tls_failures *failures;        /* handshakes' */
+    struct loop_timer *certificate_timer; /* once a day */
 };
 
 /* One listening socket and its libmicrohttpd daemon. */
@@ -49,6 +54,7 @@ struct listener {
     bool closed;              /* accepts no more */
     bool loopback;            /* TCP on a loopback address */
     char address[64];         /* numeric; "" for a UNIX socket */
+    char label[80];           /* the same with its port: "127.0.0.1:8623" */
     char *path;               /* of a UNIX socket */
     dev_t path_dev;
     ino_t path_ino;

@@ -64,7 +64,9 @@ static void check_answers(const struct shape *shape)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct shape shape;
-    if (size < 3 || size > 8192)
+    /* Libmicrohttpd 0.9.75 takes NUL NUL LF LF for the end of a head, and leaves behind what CR LF CR LF
+     * leaves: nobody behind it can tell, and so the reading that judges must not (docs/SECURITY.md). */
+    if (size < 3 || size > 8192 || memmem(data, size, "\0\0\n\n", 4) != NULL)
         return 0;
     still_start();
     unsigned listener = data[0] & 1, leaves = data[0] & 2, began = still.starts;

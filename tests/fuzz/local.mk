@@ -77,6 +77,12 @@ tests_fuzz_fuzz_when_SOURCES = tests/fuzz/fuzz_when.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_when_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
 tests_fuzz_fuzz_when_LDADD = libnmid.a
 
+FUZZ_HARNESSES += subject
+check_PROGRAMS += tests/fuzz/fuzz_subject
+tests_fuzz_fuzz_subject_SOURCES = tests/fuzz/fuzz_subject.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_subject_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_subject_LDADD = libnmid.a
+
 FUZZ_HARNESSES += keystone
 check_PROGRAMS += tests/fuzz/fuzz_keystone
 tests_fuzz_fuzz_keystone_SOURCES = tests/fuzz/fuzz_keystone.c $(FUZZ_MAIN)

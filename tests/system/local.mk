@@ -13,6 +13,8 @@ EXTRA_DIST += tests/system/test_nmictl.py tests/system/test_nmictl_views.py \
 	tests/system/nmictl_case.py tests/system/fake_nmid.py
 TESTS += tests/system/test_nmictl_auth.py
 EXTRA_DIST += tests/system/test_nmictl_auth.py
+TESTS += tests/system/test_nmictl_away.py
+EXTRA_DIST += tests/system/test_nmictl_away.py
 
 # TLS: nmictl's, and whom nmid trusts where it asks others.
 TESTS += tests/system/test_nmictl_tls.py tests/system/test_outgoing_tls.py
@@ -101,8 +103,8 @@ EXTRA_DIST += tests/system/test_watchdog.py tests/system/test_unit_file.py \
 	tests/system/test_unit_live.py tests/system/test_unprivileged.py
 
 # TLS on listeners; pki.py makes the certificates of these and other tests.
-TESTS += tests/system/test_tls.py
-EXTRA_DIST += tests/system/test_tls.py tests/system/pki.py
+TESTS += tests/system/test_tls.py tests/system/test_tls_told.py
+EXTRA_DIST += tests/system/test_tls.py tests/system/test_tls_told.py tests/system/pki.py
 
 # Secrets: in no log, answer, database, environment or core.
 TESTS += tests/system/test_secrets.py

@@ -55,6 +55,26 @@ class Limits(lab.TestCase):
         self.assertEqual(status, 200)
         return text.decode()
 
+    def test_larger_heads_after_a_reload(self):
+        """Connections have the memory that they had at the start: the log says what it is enough
+        for, and is right."""
+        nmid = self.nmid([], listen=[{"address": "127.0.0.1", "port": 0}],
+                         limits={"header_bytes": 1024})
+
+        def ask(size):
+            headers = {f"X-{number}": "y" * 900 for number in range(size // 910)}
+            return self.request(nmid, "GET", "/healthz", headers=headers)[0]
+
+        self.assertEqual(ask(2000), 431)
+        told = "limits.header_bytes grows beyond 16384 only with a restart"
+        self.assertNotIn(told, nmid.reload(limits={"header_bytes": 16384}))
+        self.assertEqual([ask(15000), ask(17000)], [200, 431])
+        self.assertIn(told, nmid.reload(limits={"header_bytes": 65536}))
+        self.assertEqual([ask(15000), ask(60000)], [200, 431])
+        nmid.stop()
+        nmid.start()
+        self.assertEqual([ask(60000), ask(70000)], [200, 431])
+
     def check_words(self, nmid, node, limit):
         """One refusal by each contract, in its words."""
         status, headers, body = self.request(nmid, "POST", f"/v2.1/servers/{node}/action", NMI)
@@ -125,6 +145,36 @@ class Limits(lab.TestCase):
         self.assertEqual(counters(self.metrics(nmid))["requests_per_principal"], 3)
         self.assertEqual(self.sim.count(self.sim.address(3)), 0)
         self.assertEqual(self.request(nmid, "POST", "/v2.1/servers/n3/action", NMI)[0], 202)
+
+    def test_answers_that_nobody_reads(self):
+        """They are memory: a caller who asks for more, and reads nothing, gets few words; what an
+        injection came to is told all the same."""
+        more = [{"uuid": lab.node_uuid(f"m{i}"), "name": f"m{i}", "driver": "noop"}
+                for i in range(2500)]
+        nmid = self.both(self.nodes() + more, limits={"answer_bytes_per_principal": 65536})
+        client = self.connect(nmid, local=True)
+        client.sendall(head("GET", "/agent/v1/nodes"))
+        lab.wait_for(lambda: client.recv(1, socket.MSG_PEEK), 20, "the first answer")
+
+        def ask():
+            with contextlib.closing(lab.UnixConnection(str(self.socket), 20)) as connection:
+                connection.request("GET", "/agent/v1/nodes")
+                answer = connection.getresponse()
+                return answer.status, answer.read()
+
+        status, body = ask()
+        self.assertEqual(status, 429)
+        self.assertIn(b"limits.answer_bytes_per_principal", body)
+        batch = {"action": "inject_nmi", "nodes": [f"m{i}" for i in range(500)] + ["n0"]}
+        with contextlib.closing(lab.UnixConnection(str(self.socket), 20)) as connection:
+            connection.request("POST", "/agent/v1/actions", json.dumps(batch),
+                               {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            self.assertEqual((answer.status, len(json.load(answer)["actions"])), (202, 501))
+        while client.recv(65536)[-3:] != b"}]}":
+            pass
+        lab.wait_for(lambda: ask()[0] == 200, 20, "the first to be over")
+        self.assertGreaterEqual(counters(self.metrics(nmid))["answer_bytes_per_principal"], 1)
 
     # ---- Clients who leave ----
 

@@ -114,6 +114,22 @@ class LimitsNet(lab.TestCase):
         self.assertEqual(flood.poll(), None)
         self.assertEqual(nmid.log().count("limits.connections (500) reached"), 1)
 
+    def test_known_address(self):
+        """Where somebody was let in, the next connection is no stranger's: a flood from elsewhere
+        does not take its place before its request is there."""
+        nmid = self.daemon(self.noops(), limits={"connections": 10, "request_s": 3600})
+        self.assertEqual(self.ask(nmid, "10.77.5.1", "GET", "/agent/v1/nodes")[0], 200)
+        clients = {}
+        for address in ("10.77.5.1", "10.77.5.2"):
+            clients[address] = self.connect(nmid, address)
+            clients[address].sendall(b"GET /healthz HTTP/1.1\r\nHost: ")
+        flood = [self.connect(nmid, f"10.77.6.{i}") for i in range(30)]
+        lab.wait_for(lambda: counters(self.metrics())["connections"] >= 22, 20, "the flood")
+        clients["10.77.5.1"].sendall(b"localhost\r\n\r\n")
+        self.assertTrue(clients["10.77.5.1"].recv(4096).startswith(b"HTTP/1.1 200"))
+        self.assertEqual(clients["10.77.5.2"].recv(4096), b"")
+        self.assertEqual(flood[0].recv(1), b"")
+
     # ---- One address ----
 
     def test_per_address(self):

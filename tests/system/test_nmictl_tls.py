@@ -234,9 +234,9 @@ class Client(Tls):
         os.mkfifo(folder + "/fifo")
         cert, key = self.mine.certificate, self.mine.key
         self.usage("--cert /nowhere: No such file", "--cert", "/nowhere")
-        self.usage(f"--cert {text} has no certificate in PEM form", "--cert", text, "--key", key)
-        self.usage(f"--key {text} has no private key in PEM form", "--cert", cert, "--key", text)
-        self.usage(f"--key is not given, and --cert {cert} has no private key in PEM form", "--cert",
+        self.usage(f"--cert {text} holds no certificate, as PEM", "--cert", text, "--key", key)
+        self.usage(f"--key {text} holds no private key, as PEM", "--cert", cert, "--key", text)
+        self.usage(f"--key is not given, and --cert {cert} holds no private key, as PEM", "--cert",
                    cert)
         self.usage(f"--key {open_key} is readable by others: chmod 600 it", "--cert", cert, "--key",
                    open_key)
@@ -246,7 +246,8 @@ class Client(Tls):
         self.usage(f"--cert {folder}/fifo is no file", "--cert", folder + "/fifo", "--key", key)
         self.usage("--key, or NMID_KEY, wants a --cert", "--key", key)
         self.usage("--cacert /nowhere: No such file", "--cacert", "/nowhere")
-        self.usage(f"--cacert {text} has no certificate", "--cacert", text)
+        for path in (text, key):
+            self.usage(f"--cacert {path} holds no certificate, as PEM", "--cacert", path)
         self.usage("--cert /nowhere: No such file", env={"NMID_CERT": "/nowhere"})
         another = self.pki.client("CN=another", self.ca)
         self.assert_not_reached("is it its key?", *self.trust, "--cert", cert, "--key", another.key)

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What nmid tells a service manager: that it is ready, reloads and stops, how it stands, and by each
 beat that its loop turns. The test is the manager: a datagram socket in NOTIFY_SOCKET."""
+import contextlib
 import os
 import re
 import signal
 import socket
+import threading
 import time
 
 import lab
@@ -112,6 +114,26 @@ class Watchdog(lab.TestCase):
         nmid.reload(nodes=[])
         manager.expect("STATUS=0 nodes; actions: 0 under way, 0 waiting")
 
+    def hang_up(self, nmid):
+        """SIGHUP, and it has come: what is still pending would not be delivered twice."""
+        status = lab.Path(f"/proc/{nmid.process.pid}/status")
+        nmid.process.send_signal(signal.SIGHUP)
+        lab.wait_for(lambda: not int(re.search(r"ShdPnd:\s*(\w+)", status.read_text())[1], 16) & 1,
+                     what="it to be delivered")
+
+    def test_a_storm_of_signals(self):
+        """Signals that come while it reloads are one reload more, and nothing stands behind them."""
+        manager = self.manager()
+        nmid = self.started([{"uuid": lab.node_uuid(f"n{i}"), "name": f"n{i}", "driver": "noop"}
+                             for i in range(5000)])
+        manager.expect("STATUS=5000 nodes.*")
+        for _ in range(100):
+            self.hang_up(nmid)
+        nmid.reload(nodes=[{"uuid": lab.node_uuid("a"), "name": "a", "driver": "noop"}])
+        lab.wait_for(lambda: "reloaded: 1 node\n" in nmid.log(), what="the last one to count")
+        self.assertEqual(nmid.stop(), 0)
+        self.assertIn(nmid.log().count("nmid: reloading "), range(2, 51))
+
     def test_beats_while_the_loop_turns(self):
         """Twice as often as is asked for; none while the process stands still, as a hung loop."""
         manager = self.manager()
@@ -152,6 +174,20 @@ class Watchdog(lab.TestCase):
                 manager.expect("STATUS=.*")
                 with self.assertRaises(TimeoutError):
                     manager.next(0.2)
+
+    def test_a_watchdog_too_quick_for_anybody(self):
+        """The loop has time for others all the same."""
+        manager = self.manager()
+        threading.Thread(target=self.read_all, args=(manager,), daemon=True).start()
+        nmid = self.started(environment={"WATCHDOG_USEC": "1"})
+        self.assertEqual(self.request(nmid, "GET", "/healthz", timeout=10)[0], 200)
+        self.assertEqual(nmid.stop(), 0)
+
+    @staticmethod
+    def read_all(manager):
+        with contextlib.suppress(OSError):
+            while True:
+                manager.socket.recv(4096)
 
     def test_a_manager_that_does_not_read(self):
         """The loop waits for nobody, and READY=1 comes when the manager reads again."""

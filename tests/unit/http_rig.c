@@ -227,6 +227,7 @@ void rig_init(struct rig *rig)
         .request_s = 10,
         .idle_s = 60,
         .requests_per_principal = 512,
+        .answer_bytes_per_principal = 32u << 20,
         .history = 1000,
         .queue = 1000,
         .queue_s = 300,

@@ -380,7 +380,15 @@ tests_unit_test_callback_ironic_SOURCES = tests/unit/test_callback_ironic.c $(FA
 tests_unit_test_callback_ironic_CPPFLAGS = $(UNIT_FLAGS)
 tests_unit_test_callback_ironic_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
 
-# Clients' certificates.
+# Clients' certificates: their subjects as text; what the log has of failed handshakes; the rest.
+check_PROGRAMS += tests/unit/test_subject tests/unit/test_tls_failures
+TESTS += tests/unit/test_subject tests/unit/test_tls_failures
+tests_unit_test_subject_SOURCES = tests/unit/test_subject.c
+tests_unit_test_subject_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_subject_LDADD = libnmid.a $(CMOCKA_LIBS)
+tests_unit_test_tls_failures_SOURCES = tests/unit/test_tls_failures.c $(FAKE_LOOP)
+tests_unit_test_tls_failures_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_tls_failures_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
 if HAVE_GNUTLS
 check_PROGRAMS += tests/unit/test_tls
 TESTS += tests/unit/test_tls

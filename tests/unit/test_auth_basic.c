@@ -13,9 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/vault.h"
 #include "core/audit.h"
 #include "core/auth.h"
 #include "loop/pool.h"
@@ -670,6 +672,30 @@ static void test_other_strategy(void **state)
 }
 
 /* The end, with a job that runs for nobody: the pool hands it back. */
+/* No memory for the worker: the right password is not called wrong, and is right again with
+ * memory. */
+static void test_no_memory_for_the_worker(void **state)
+{
+    struct rlimit limit, none;
+    struct asker asker = {0};
+    (void)state;
+    if (!vault_locks())
+        skip(); /* the sanitizer ends who has no memory */
+    ask(&asker, "alice", "wonderland");
+    assert_int_equal(getrlimit(RLIMIT_AS, &limit), 0);
+    none = limit;
+    none.rlim_cur = 1; /* no mapping more */
+    assert_int_equal(setrlimit(RLIMIT_AS, &none), 0);
+    work();
+    assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
+    finish();
+    assert_int_equal(asker.answers, 1);
+    assert_int_equal(asker.code, FAULT_MEMORY);
+    assert_int_equal(audited.code, FAULT_MEMORY);
+    forget(&asker);
+    assert_code("alice", "wonderland", FAULT_NONE);
+}
+
 static void test_end(void **state)
 {
     struct asker asker = {0};
@@ -696,7 +722,8 @@ int main(void)
         CASE(test_overloaded),     CASE(test_cancel),
         CASE(test_cancel_within),  CASE(test_reload),
         CASE(test_reload_within),  CASE(test_reload_fails),
-        CASE(test_other_strategy), CASE(test_end),
+        CASE(test_other_strategy), CASE(test_no_memory_for_the_worker),
+        CASE(test_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

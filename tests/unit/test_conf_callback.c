@@ -174,15 +174,27 @@ static void test_secrets(void **state)
 
 static void test_ca_file(void **state)
 {
+    static const char *const none[] = {
+        "none", "", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+        "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n"};
+    static const char *const some[] = {"-----BEGIN CERTIFICATE-----\n",
+                                       "bob\n-----BEGIN TRUSTED CERTIFICATE-----\n"};
     struct lab *lab = *state;
     lab_write(lab, "nmid.conf", "callback = {\n ca_file = \"ca.pem\"; };", 0644);
     assert_int_equal(lab_load(lab), -1);
     LAB_ERRORS(lab, "DIR/nmid.conf:2: callback.ca_file: DIR/ca.pem: cannot open: No such file or "
                     "directory");
-    lab_write(lab, "ca.pem", "none", 0644);
-    assert_int_equal(lab_load(lab), -1);
-    LAB_ERRORS(lab,
-               "DIR/nmid.conf:2: callback.ca_file: DIR/ca.pem: expected certificates in PEM form");
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
+        lab_write(lab, "ca.pem", none[i], 0644);
+        assert_int_equal(lab_load(lab), -1);
+        LAB_ERRORS(lab,
+                   "DIR/nmid.conf:2: callback.ca_file: DIR/ca.pem: it holds no certificate (PEM)");
+    }
+    for (size_t i = 0; i < sizeof some / sizeof some[0]; i++) {
+        lab_write(lab, "ca.pem", some[i], 0644);
+        assert_int_equal(lab_load(lab), 0);
+        report_clear(&lab->warnings);
+    }
 }
 
 static void test_warnings(void **state)

@@ -52,12 +52,27 @@ static void test_client_certificate(void **state)
     conf_auth_clear(&copy);
 }
 
+/* As openssl prints it by itself. It may be what the certificate has: so it stays. */
+static void test_a_subject_that_is_turned(void **state)
+{
+    struct lab *lab = *state;
+    assert_int_equal(
+        lab_parse(lab, CERTIFICATE("users = ( { subject = \"C = DE, O = example, CN = bob\"; " ADMIN
+                                   " } );")),
+        0);
+    LAB_WARNINGS(lab,
+                 "nmid.conf:2: auth.users.subject: C=DE,O=example,CN=bob begins with its most "
+                 "general part: RFC 4514 begins with CN; openssl x509 -nameopt RFC2253 prints it so",
+                 NO_NODES);
+    assert_string_equal(lab->conf->auths[0].users[0].subject, "C=DE,O=example,CN=bob");
+}
+
 static void test_client_certificate_complaints(void **state)
 {
 #define USERS(rest) CERTIFICATE("users = ( { " rest ADMIN " } );")
 #define NO_SUBJECT                                                                                 \
     "nmid.conf:2: auth.users.subject: expected a certificate's subject as in RFC 4514, e.g. "      \
-    "\"CN=name,O=example\""
+    "\"CN=name,O=example\": "
 #define BAD_NAME                                                                                   \
     "nmid.conf:2: auth.users.name: expected 1 to 255 bytes, none of them a control character"
     static const struct complaint rows[] = {
@@ -69,9 +84,13 @@ static void test_client_certificate_complaints(void **state)
                                  "certificate's, as in \"CN=conductor,O=example\""},
         {USERS("subject = 1;"),
          "nmid.conf:2: auth.users.subject: expected a string (in double quotes)"},
-        {USERS("subject = \"conductor\";"), NO_SUBJECT},
-        {USERS("subject = \"\";"), NO_SUBJECT},
-        {USERS("subject = \"CN=a,O\";"), NO_SUBJECT},
+        {USERS("subject = \"conductor\";"), NO_SUBJECT "each part is TYPE=VALUE"},
+        {USERS("subject = \"\";"), NO_SUBJECT "each part is TYPE=VALUE"},
+        {USERS("subject = \"CN=a,O\";"), NO_SUBJECT "each part is TYPE=VALUE"},
+        {USERS("subject = \"/O=a/CN=b\";"),
+         NO_SUBJECT "commas stand between its parts, not slashes"},
+        {USERS("subject = \"CN=a+UID=7\"; " ADMIN " },\n{ subject = \"uid=7 + cn=a\"; name = \"x\";"),
+         "nmid.conf:3: auth.users.subject: CN=a+UID=7 is listed twice"},
         {USERS("subject = \"CN=a\"; name = \"\";"), BAD_NAME},
         {USERS("subject = \"CN=a\"; name = \"a\\tb\";"), BAD_NAME},
         {USERS("subject = \"CN=a,O=b\"; " ADMIN " },\n{ subject = \"cn=a, o=b\"; name = \"x\";"),
@@ -100,6 +119,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_client_certificate),
+        CASE(test_a_subject_that_is_turned),
         CASE(test_client_certificate_complaints),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

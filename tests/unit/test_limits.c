@@ -24,7 +24,7 @@ void *__wrap_calloc(size_t count, size_t size)
 }
 
 static const struct conf_limits conf = {
-    .connections = 7, .requests_per_principal = 2, .actions_per_minute = 6, .idle_s = 60};
+    .connections = 7, .requests_per_principal = 2, .answer_bytes_per_principal = 100000, .actions_per_minute = 6, .idle_s = 60};
 static const struct principal alice = {.user = "alice", .method = "http_basic"};
 static const struct principal bob = {.user = "bob", .method = "http_basic"};
 
@@ -119,6 +119,33 @@ static void test_actions_reload(void **state)
     assert_int_equal(take_all(limits, &alice), 0);
     fake.mono += 1 * FAKE_SECOND;
     assert_int_equal(take_all(limits, &alice), 1);
+}
+
+static void test_answers(void **state)
+{
+    struct limits *limits = *state;
+    struct fault fault = {0};
+    struct account *hers = limits_enter(limits, &alice, &fault);
+    struct account *his = limits_enter(limits, &bob, &fault);
+    assert_int_equal(limits_hold_answer(limits, hers, 150000, &fault), 0); /* it is alone */
+    assert_int_equal(limits_hold_answer(limits, hers, 16385, &fault), -1);
+    assert_int_equal(fault.code, FAULT_TOO_MANY);
+    assert_non_null(strstr(fault.message, "150000 of earlier ones"));
+    fault = (struct fault){0};
+    assert_int_equal(limits_hold_answer(limits, hers, 16384, &fault), 0); /* it is small */
+    assert_int_equal(limits_hold_answer(limits, his, 60000, &fault), 0);
+    assert_int_equal(limits_hold_answer(limits, his, 40000, &fault), 0);
+    assert_int_equal(limits_hold_answer(limits, his, 20000, &fault), -1);
+    limits_drop_answer(his, 40000);
+    fault = (struct fault){0};
+    assert_int_equal(limits_hold_answer(limits, his, 20000, &fault), 0);
+    assert_int_equal(limits_count(limits, LIMIT_ANSWER_BYTES_PER_PRINCIPAL), 2);
+    limits_drop_answer(his, 80000);
+    limits_drop_answer(hers, 166384);
+    limits_leave(limits, hers);
+    limits_leave(limits, his);
+    assert_int_equal(limits_hold_answer(NULL, NULL, 1u << 30, &fault), 0);
+    limits_drop_answer(NULL, 1);
 }
 
 static void test_requests(void **state)
@@ -247,6 +274,7 @@ static void test_counters(void **state)
         "request_s",
         "idle_s",
         "requests_per_principal",
+        "answer_bytes_per_principal",
         "actions_per_minute",
         "login_failures_per_address",
         "login_failures_per_user",
@@ -328,6 +356,7 @@ int main(void)
         CASE(test_actions_over_time),
         CASE(test_actions_reload),
         CASE(test_requests),
+        CASE(test_answers),
         CASE(test_who),
         CASE(test_memory),
         CASE(test_counters),
