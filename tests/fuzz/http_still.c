@@ -180,7 +180,7 @@ static struct rig {
     struct ironic_api *ironic;
     struct auth *auth;
     struct pool *passwords;
-    char dir[STATE_DIR_MAX], path[2][STATE_DIR_MAX + 16];
+    char dir[STATE_DIR_MAX], path[2][STATE_DIR_MAX + 24];
     unsigned idle, turns;
     int client; /* -1: none */
     char *answers;

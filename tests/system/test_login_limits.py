@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -194,10 +195,12 @@ class LoginLimits(lab.TestCase):
     def test_a_reload_and_the_end_wait_for_nobody(self):
         nmid = self.daemon()
         first = self.held(nmid)
-        since = time.monotonic()
-        nmid.reload(hold_off_s=0)
+        nmid.reload(hold_off_s=0)  # which does not wait for it; nor is it told sooner for that
+        first.http.sock.setblocking(False)
+        with self.assertRaises(BlockingIOError):
+            first.http.sock.recv(1, socket.MSG_PEEK)
+        first.http.sock.settimeout(20)
         self.assertEqual(first.http.getresponse().status, 401)
-        self.assertLess(time.monotonic() - since, 2)
         # The client leaves; nmid ends; another hears what it is.
         second = self.client(nmid, GUESSER)
         second.http.request("GET", NODES, headers=basic("alice", "wrong-8"))

@@ -404,6 +404,7 @@ class Secrets(lab.TestCase):
         nmid.send_signal(signal.SIGTERM)
         lab.wait_for(lambda: "stopping: 5 actions" in nmid.err(), what="the first SIGTERM")
         self.assertEqual(nmid.stop(), 0)
+        nmictl.send_signal(signal.SIGINT)  # else it asks for a minute what came of its action
         nmictl.wait(60)
         self.check_said(searched, self.planted)
 

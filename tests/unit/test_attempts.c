@@ -307,7 +307,7 @@ static int enter(struct attempt *attempt)
 static void test_under_way(void **state)
 {
     struct attempt at[12];
-    char name[16], address[32];
+    char name[32], address[32];
     (void)state;
     /* Four of an address. */
     for (int i = 0; i < 5; i++) {
