@@ -25,15 +25,22 @@ static bool only_blanks(const char *from, const char *to)
     return from == to;
 }
 
+/* Libmicrohttpd puts a NUL in the place of each of the two bytes of a line's end. */
+static bool was_line_end(const char *end)
+{
+    return end[0] == '\0' && end[1] == '\0';
+}
+
 static void check_place(struct collect *collect, const struct guard_field *field)
 {
     if (collect->expected == NULL)
         return;
     const char *after_name = field->name + field->name_len + 1;
+    const char *end = field->value + field->value_len;
     if (field->name != collect->expected || field->value < after_name ||
-        !only_blanks(after_name, field->value))
+        !only_blanks(after_name, field->value) || !was_line_end(end))
         collect->clean = false;
-    collect->expected = field->value + field->value_len + 2;
+    collect->expected = end + 2;
 }
 
 static enum MHD_Result on_field(void *cls, enum MHD_ValueKind kind, const char *name,
@@ -71,7 +78,8 @@ bool fields_collect(struct MHD_Connection *mhd, const struct request_line *line,
     struct collect collect = {.fields = fields, .clean = true};
     if (fields_are_in_place()) {
         collect.clean = line->target == line->method + strlen(line->method) + 1 &&
-                        line->version == line->target + line->target_len + 1;
+                        line->version == line->target + line->target_len + 1 &&
+                        was_line_end(line->version + strlen(line->version));
         collect.expected = line->version + strlen(line->version) + 2;
     }
     MHD_get_connection_values_n(mhd, MHD_HEADER_KIND, on_field, &collect);
