@@ -236,9 +236,23 @@ static bool explain_plain(const struct client_url *url, CURLcode rc, struct faul
     return true;
 }
 
+/* The connection was reset while it was being made. */
+static bool explain_reset(const struct client_url *url, const char *words, struct fault *fault)
+{
+    if (strstr(words, "reset by peer") == NULL)
+        return false;
+    fault_set(fault, FAULT_CONNECT,
+              "nmid at %.200s closes each connection at once: this host may have as many as its "
+              "limits.connections_per_address allows",
+              url->shown);
+    return true;
+}
+
 bool tls_explain(const struct tls_options *options, const struct client_url *url, CURL *easy,
                  CURLcode rc, bool answered, bool away, const char *words, struct fault *fault)
 {
+    if (away && !answered && rc == CURLE_COULDNT_CONNECT)
+        return explain_reset(url, words, fault);
     if (!url->encrypted)
         return !answered && explain_plain(url, rc, fault);
     if (rc == CURLE_PEER_FAILED_VERIFICATION)

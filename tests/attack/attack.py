@@ -53,7 +53,7 @@ class Options:
     idle_s: int = 5
     history: int = 1000
     audit: int = 5000
-    growth_kb: int = 16384       # from the end of the first round, a warm-up, to that of the last
+    growth_kb: int = 16384       # from the end of the warm-up (verdict.py) to that of the last
     tls: bool = True
     limits: dict = dataclasses.field(default_factory=lambda: {
         "connections": 400, "requests_per_principal": 100, "actions_per_minute": 1500})
