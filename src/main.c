@@ -211,6 +211,7 @@ static void on_reload(void *arg)
     log_info("reloading %s", daemon->conf_path);
     notify_reloading(daemon->notify);
     daemon->reload_failed = !reload(daemon);
+    process_trim();
     notify_ready(daemon->notify);
 }
 
@@ -377,6 +378,7 @@ static int run(const char *conf_path)
     if (result < 0) {
         log_error("%s", fault.message);
     } else {
+        process_trim();
         log_info("nmid %s is ready: %s", PACKAGE_VERSION, nodes_text(generation_conf(daemon.now), text));
         process_remarks();
         notify_ready(daemon.notify);
