@@ -4,8 +4,9 @@
 EXTRA_DIST += conf/nmid.conf conf/nodes.d/example.conf.sample conf/container/Containerfile
 nmidconfdir = $(sysconfdir)/nmid
 
-install-data-local: install-nmid-conf
-uninstall-local: uninstall-nmid-conf
+# Automake wants these in one place, whatever a condition adds.
+install-data-local: install-nmid-conf install-nmictl-completion $(install_host)
+uninstall-local: uninstall-nmid-conf uninstall-nmictl-completion $(uninstall_host)
 
 .PHONY: install-nmid-conf uninstall-nmid-conf
 install-nmid-conf:
@@ -25,8 +26,6 @@ uninstall-nmid-conf:
 
 # The completion's file must bear the command's name.
 EXTRA_DIST += conf/nmictl.bash
-install-data-local: install-nmictl-completion
-uninstall-local: uninstall-nmictl-completion
 
 .PHONY: install-nmictl-completion uninstall-nmictl-completion
 install-nmictl-completion:
@@ -52,8 +51,8 @@ check_DATA += conf/nmid.service conf/nmid.tmpfiles
 if HAVE_SYSTEMD
 noinst_DATA = conf/nmid.tmpfiles
 systemdsystemunit_DATA = conf/nmid.service
-install-data-local: install-nmid-host
-uninstall-local: uninstall-nmid-host
+install_host = install-nmid-host
+uninstall_host = uninstall-nmid-host
 endif
 
 .PHONY: install-nmid-host uninstall-nmid-host

@@ -35,4 +35,3 @@ bench-openstack: nmid tests/sim/bmcsim
 		top_srcdir='$(abs_top_srcdir)' top_builddir='$(abs_top_builddir)' \
 			PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 \
 			$(srcdir)/tests/openstack/$$program.py || exit 1; done
-.PHONY: check-openstack bench-openstack
