@@ -37,7 +37,7 @@ async def endless(attack):
         try:
             await loop.sock_sendall(sock, beginning)
             while size < 16 << 20 and not ear.done() and attack.going_on():
-                await loop.sock_sendall(sock, again)
+                await say(sock, again, ear)
                 size += len(again)
                 if size % 64000 < len(again):
                     await asyncio.sleep(0.01)
@@ -50,6 +50,17 @@ async def endless(attack):
             await wire.leave(sock, ear)
             await asyncio.sleep(0.2)
     await attack.crew(4, one)
+
+
+async def say(sock, data, ear):
+    """Sends it, or hears that the other side has ended: with a window that was closed by then, the
+    kernel would notice when it asks again, up to two minutes later."""
+    sending = asyncio.ensure_future(asyncio.get_running_loop().sock_sendall(sock, data))
+    await asyncio.wait([sending, ear], return_when=asyncio.FIRST_COMPLETED)
+    sending.cancel()
+    for result in await asyncio.gather(sending, return_exceptions=True):
+        if isinstance(result, OSError):
+            raise result
 
 
 async def smuggling(attack):
