@@ -43,8 +43,8 @@ static void on_root(void *self, struct http_exchange *exchange)
 }
 
 static const struct http_route routes[] = {
-    {"GET", "/", on_root, true},
-    {NULL, NULL, NULL, false},
+    {"GET", "/", on_root, HTTP_OPEN},
+    {NULL, NULL, NULL, HTTP_USUAL},
 };
 
 static void answer_error(void *self, struct http_exchange *exchange, unsigned status,

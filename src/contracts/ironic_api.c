@@ -198,15 +198,15 @@ static void on_version(void *self, struct http_exchange *exchange)
 /* ---- The contract ---- */
 
 static const struct http_route routes[] = {
-    {"GET", "/v1", on_version, true},
-    {"GET", "/v1/", on_version, true},
-    {"GET", "/v1/nodes", ironic_on_list, false},
-    {"GET", "/v1/nodes/", ironic_on_list, false},
-    {"GET", "/v1/nodes/detail", ironic_on_detail, false},
-    {"GET", "/v1/nodes/{id}", ironic_on_node, false},
-    {"GET", "/v1/nodes/{id}/validate", ironic_on_validate, false},
-    {"PUT", "/v1/nodes/{id}/management/inject_nmi", on_inject_nmi, false},
-    {NULL, NULL, NULL, false},
+    {"GET", "/v1", on_version, HTTP_OPEN},
+    {"GET", "/v1/", on_version, HTTP_OPEN},
+    {"GET", "/v1/nodes", ironic_on_list, HTTP_LIST},
+    {"GET", "/v1/nodes/", ironic_on_list, HTTP_LIST},
+    {"GET", "/v1/nodes/detail", ironic_on_detail, HTTP_LIST},
+    {"GET", "/v1/nodes/{id}", ironic_on_node, HTTP_USUAL},
+    {"GET", "/v1/nodes/{id}/validate", ironic_on_validate, HTTP_USUAL},
+    {"PUT", "/v1/nodes/{id}/management/inject_nmi", on_inject_nmi, HTTP_USUAL},
+    {NULL, NULL, NULL, HTTP_USUAL},
 };
 
 const struct http_contract ironic_contract = {

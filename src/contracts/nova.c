@@ -321,19 +321,19 @@ static void on_action(void *self, struct http_exchange *exchange)
 }
 
 static const struct http_route routes[] = {
-    {"POST", "/v2.1/servers/{id}/action", on_action, false},
-    {"PUT", "/v2.1/servers/{id}/action", on_action, false},
-    {"GET", "/v2.1", nova_on_version, true},
-    {"GET", "/v2.1/", nova_on_version, true},
-    {"GET", "/v2.1/servers", nova_on_list, false},
-    {"GET", "/v2.1/servers/detail", nova_on_detail, false},
-    {"GET", "/v2.1/servers/{id}", nova_on_show, false},
-    {"POST", "/v2.1/{project_id}/servers/{id}/action", on_action, false},
-    {"PUT", "/v2.1/{project_id}/servers/{id}/action", on_action, false},
-    {"GET", "/v2.1/{project_id}/servers", nova_on_list, false},
-    {"GET", "/v2.1/{project_id}/servers/detail", nova_on_detail, false},
-    {"GET", "/v2.1/{project_id}/servers/{id}", nova_on_show, false},
-    {NULL, NULL, NULL, false},
+    {"POST", "/v2.1/servers/{id}/action", on_action, HTTP_USUAL},
+    {"PUT", "/v2.1/servers/{id}/action", on_action, HTTP_USUAL},
+    {"GET", "/v2.1", nova_on_version, HTTP_OPEN},
+    {"GET", "/v2.1/", nova_on_version, HTTP_OPEN},
+    {"GET", "/v2.1/servers", nova_on_list, HTTP_LIST},
+    {"GET", "/v2.1/servers/detail", nova_on_detail, HTTP_LIST},
+    {"GET", "/v2.1/servers/{id}", nova_on_show, HTTP_USUAL},
+    {"POST", "/v2.1/{project_id}/servers/{id}/action", on_action, HTTP_USUAL},
+    {"PUT", "/v2.1/{project_id}/servers/{id}/action", on_action, HTTP_USUAL},
+    {"GET", "/v2.1/{project_id}/servers", nova_on_list, HTTP_LIST},
+    {"GET", "/v2.1/{project_id}/servers/detail", nova_on_detail, HTTP_LIST},
+    {"GET", "/v2.1/{project_id}/servers/{id}", nova_on_show, HTTP_USUAL},
+    {NULL, NULL, NULL, HTTP_USUAL},
 };
 
 const struct http_contract nova_contract = {

@@ -247,6 +247,18 @@ int limits_hold_answer(struct limits *limits, struct account *account, size_t by
                      bytes, account->unread, most);
 }
 
+int limits_may_list(struct limits *limits, const struct account *account, struct fault *fault)
+{
+    if (limits == NULL || account == NULL || account->unread == 0 ||
+        account->unread < limits->conf.answer_bytes_per_principal)
+        return 0;
+    limits_reached(limits, LIMIT_ANSWER_BYTES_PER_PRINCIPAL);
+    return fault_set(fault, FAULT_TOO_MANY,
+                     "%zu bytes of earlier answers are still to be read "
+                     "(limits.answer_bytes_per_principal is %u)",
+                     account->unread, limits->conf.answer_bytes_per_principal);
+}
+
 void limits_drop_answer(struct account *account, size_t bytes)
 {
     if (account != NULL)

@@ -54,6 +54,10 @@ int limits_hold_answer(struct limits *limits, struct account *account, size_t by
                        struct fault *fault);
 void limits_drop_answer(struct account *account, size_t bytes);
 
+/* Before a list is made for an account: 0, or -1 with FAULT_TOO_MANY when its principal has as much to
+ * read as it may, so that the list, were it long, would be thrown away. */
+int limits_may_list(struct limits *limits, const struct account *account, struct fault *fault);
+
 /* One more action of a principal: 0, or -1 with FAULT_TOO_MANY, whose message says when to come
  * again. The minute slides: what was taken comes back evenly. */
 int limits_take_action(struct limits *limits, const struct principal *principal,

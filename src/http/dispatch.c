@@ -73,7 +73,7 @@ void exchange_dispatch(struct http_exchange *exchange)
     for (const struct mount *mount = exchange->server->mounts;
          mount != NULL && exchange->route == NULL; mount = mount->next)
         look_in_contract(exchange, mount);
-    if (exchange->route != NULL && exchange->route->open)
+    if (exchange->route != NULL && exchange->route->kind == HTTP_OPEN)
         exchange_handle(exchange);
     else
         exchange_authenticate(exchange);
@@ -82,7 +82,9 @@ void exchange_dispatch(struct http_exchange *exchange)
 void exchange_handle(struct http_exchange *exchange)
 {
     struct fault fault = {0};
-    if (exchange->route != NULL) {
+    if (exchange->route != NULL && exchange->route->kind == HTTP_LIST) {
+        exchange_list(exchange);
+    } else if (exchange->route != NULL) {
         exchange->route->handler(exchange->mount->self, exchange);
     } else if (exchange->allow[0] != '\0') {
         http_add_header(exchange, "Allow", exchange->allow);

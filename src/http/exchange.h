@@ -15,11 +15,17 @@ struct http_exchange;
 
 typedef void http_handler_fn(void *self, struct http_exchange *exchange);
 
+enum http_kind {
+    HTTP_USUAL,
+    HTTP_OPEN, /* to everybody: no credentials are asked for, and there is no principal */
+    HTTP_LIST, /* its answer may be long: one such is made in a turn of the loop */
+};
+
 /* "{x}" in a pattern takes one whole segment of the path, not empty. GET serves HEAD too. */
 struct http_route {
     const char *method, *pattern;
     http_handler_fn *handler;
-    bool open; /* to everybody: no credentials are asked for, and there is no principal */
+    enum http_kind kind;
 };
 
 struct http_contract {

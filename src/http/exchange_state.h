@@ -38,6 +38,7 @@ struct http_exchange {
     } headers[16];
     size_t header_count;
     struct loop_watch *watch; /* has the client left? */
+    TAILQ_ENTRY(http_exchange) turn; /* of the lists that wait for theirs */
     http_gone_fn *gone;
     void *gone_arg;
 };
@@ -61,6 +62,9 @@ bool fields_collect(struct MHD_Connection *mhd, const struct request_line *line,
 void exchange_dispatch(struct http_exchange *exchange);
 void exchange_authenticate(struct http_exchange *exchange);
 void exchange_handle(struct http_exchange *exchange);
+
+/* The same for a route whose answer is a list: now, or when it is its turn. */
+void exchange_list(struct http_exchange *exchange);
 
 /* The name of the contract that owns the path, or NULL. And an error in its words. */
 const char *exchange_contract(const struct http_exchange *exchange);

@@ -7,6 +7,7 @@ libnmid_a_SOURCES += \
 	src/http/exchange.c src/http/exchange.h src/http/exchange_state.h \
 	src/http/fields.c \
 	src/http/guard.c src/http/guard.h \
+	src/http/lists.c \
 	src/http/route.c src/http/route.h \
 	src/http/secure.c src/http/secure.h \
 	src/http/server.c src/http/server.h \

@@ -73,6 +73,7 @@ static void on_before_wait(void *arg)
         if (listener->dirty)
             listener_run(listener);
     }
+    lists_turn(server);
     if (server->drained != NULL && server->exchanges == NULL)
         report_drained(server);
 }
@@ -235,6 +236,7 @@ struct http_server *http_server_new(struct loop *loop, const struct conf_limits 
     }
     server->loop = loop;
     TAILQ_INIT(&server->left);
+    TAILQ_INIT(&server->lists);
     http_server_configure(server, limits);
     server->drain_timer = loop_timer_new(loop, on_drain_timer, server, fault);
     server->failures = tls_failures_new(loop, fault);

@@ -140,8 +140,14 @@ static void test_answers(void **state)
     fault = (struct fault){0};
     assert_int_equal(limits_hold_answer(limits, his, 20000, &fault), 0);
     assert_int_equal(limits_count(limits, LIMIT_ANSWER_BYTES_PER_PRINCIPAL), 2);
+    assert_int_equal(limits_may_list(limits, his, &fault), 0);
+    assert_int_equal(limits_may_list(limits, hers, &fault), -1); /* however short it were */
+    assert_int_equal(fault.code, FAULT_TOO_MANY);
+    assert_int_equal(limits_count(limits, LIMIT_ANSWER_BYTES_PER_PRINCIPAL), 3);
     limits_drop_answer(his, 80000);
     limits_drop_answer(hers, 166384);
+    assert_int_equal(limits_may_list(limits, hers, &fault), 0);
+    assert_int_equal(limits_may_list(NULL, NULL, &fault), 0);
     limits_leave(limits, hers);
     limits_leave(limits, his);
     assert_int_equal(limits_hold_answer(NULL, NULL, 1u << 30, &fault), 0);
