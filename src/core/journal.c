@@ -12,7 +12,8 @@
 #include "core/journal_state.h"
 
 #define RETRY_US  INT64_C(1000000)
-#define HANG_US   INT64_C(5000000)    /* a transaction that takes longer: the disk hangs */
+#define SECOND_US INT64_C(1000000)
+#define HANG_S    5                   /* a transaction that takes longer: the disk hangs */
 #define LATER_MAX 1000                /* of what may be lost, no more is tried again */
 #define AGE_US    INT64_C(3600000000) /* how often the old is looked for */
 
@@ -139,6 +140,7 @@ static void batch_done(void *arg)
     struct batch *batch = arg;
     struct journal *journal = batch->journal;
     journal->writing = NULL;
+    loop_timer_clear(journal->second);
     if (!batch->tried) /* journal_free() came first: write_rest() has it */
         fault_set(&batch->fault, FAULT_JOURNAL, "the journal is being closed");
     if (batch->fault.code == FAULT_NONE)
@@ -187,6 +189,18 @@ static void hand_over(void *arg)
     }
     journal->writing = batch;
     journal->writing_since = clock_mono_us();
+    journal->writing_s = 0;
+    loop_timer_set(journal->second, journal->writing_since + SECOND_US);
+}
+
+/* Only seconds in which the loop has turned count: after a pause of the whole process (SIGSTOP, a
+ * virtual machine that is moved, a log that is not taken) the transaction is long done, and nobody has
+ * come to hear of it. */
+static void on_second(void *arg)
+{
+    struct journal *journal = arg;
+    journal->writing_s++;
+    loop_timer_set(journal->second, clock_mono_us() + SECOND_US);
 }
 
 static void on_retry(void *arg)
@@ -221,7 +235,8 @@ static int prepare(struct journal *journal, struct loop *loop, struct fault *fau
         return fault_set(fault, FAULT_MEMORY, "out of memory");
     journal->retry = loop_timer_new(loop, on_retry, journal, fault);
     journal->age = loop_timer_new(loop, on_age, journal, fault);
-    if (journal->retry == NULL || journal->age == NULL)
+    journal->second = loop_timer_new(loop, on_second, journal, fault);
+    if (journal->retry == NULL || journal->age == NULL || journal->second == NULL)
         return -1;
     loop_timer_set(journal->age, clock_mono_us() + AGE_US);
     journal->pool = pool_new(loop, 1, 1, fault);
@@ -276,6 +291,7 @@ void journal_free(struct journal *journal)
     db_close(journal->db);
     loop_timer_free(journal->retry);
     loop_timer_free(journal->age);
+    loop_timer_free(journal->second);
     history_free(journal);
     for (void *entry;
          journal->overrides != NULL && (entry = map_next(journal->overrides, &position)) != NULL;)
@@ -310,11 +326,11 @@ const char *journal_instance(const struct journal *journal)
 int journal_check(const struct journal *journal, struct fault *fault)
 {
     int64_t waits = journal->writing == NULL ? 0 : clock_mono_us() - journal->writing_since;
-    if (waits >= HANG_US)
+    if (journal->writing != NULL && journal->writing_s >= HANG_S)
         return fault_set(fault, FAULT_JOURNAL,
                          "nmid cannot record what it does and therefore does nothing: the disk of "
                          "its journal has not answered for %lld s",
-                         (long long)(waits / 1000000));
+                         (long long)(waits / SECOND_US));
     if (journal->owed_count == 0)
         return 0;
     return fault_set(fault, FAULT_JOURNAL,

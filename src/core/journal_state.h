@@ -44,8 +44,9 @@ struct journal {
     struct ops owed;       /* failed, and tried again before everything else */
     struct batch *writing; /* what the thread has; or NULL */
     int64_t writing_since;
+    unsigned writing_s; /* seconds since then in which the loop turned */
     size_t pending, owed_count;
-    struct loop_timer *retry, *age;
+    struct loop_timer *retry, *age, *second;
     bool retry_due, failing;
 
     /* The audit. */

@@ -84,6 +84,29 @@ static void test_hang_before_accepted(void **state)
     play_check_kept(action->id, ACTION_FINISHED);
 }
 
+/* The whole process stood still (SIGSTOP, a machine that was moved): that is not the disk's fault. */
+static void test_pause(void **state)
+{
+    struct rig *rig = *state;
+    rig_add_node(rig, 0);
+    fake.hold = true;
+    struct action *action = play_now->actions[0] = play_submit(rig, 0);
+    play_pass(rig, PLAY_SOON);
+    fake.mono += 60 * FAKE_SECOND;
+    fake.wall += 60 * FAKE_SECOND;
+    assert_int_equal(journal_check(rig->journal, NULL), 0);
+    play_pass(rig, PLAY_SOON); /* timers come first, then who asks, then what the thread has done */
+    assert_int_equal(journal_check(rig->journal, NULL), 0);
+    play_pass(rig, 5 * FAKE_SECOND);
+    assert_int_equal(journal_check(rig->journal, NULL), -1);
+    fake.hold = false;
+    play_pass(rig, PLAY_SOON);
+    assert_int_equal(journal_check(rig->journal, NULL), 0);
+    rig_finish(rig, 0, OUTCOME_FAILED, FAULT_UNREACHABLE);
+    play_pass(rig, PLAY_SOON);
+    play_check_kept(action->id, ACTION_FINISHED);
+}
+
 /* One that waits in the queue for too long is not sent any more: its machine may be up again. */
 static void test_queue_age(void **state)
 {
@@ -185,6 +208,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_hang_after_sent), TEST(test_hang_before_sent),   TEST(test_hang_at_the_end),
+        TEST(test_pause),
         TEST(test_slow_abort),      TEST(test_failing_at_the_end), TEST(test_hang_before_accepted),
         TEST(test_queue_age),
     };
