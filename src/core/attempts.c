@@ -268,8 +268,8 @@ static unsigned most(const struct attempt *attempt, enum kind kind)
 static unsigned kinds_of(const struct attempt *attempt)
 {
     unsigned kinds = 0;
-    if (attempt->attempts == NULL)
-        return 0;
+    if (attempt->attempts == NULL || (attempt->token && attempt->exempt))
+        return 0; /* a proxy's tokens are everybody's */
     if (attempt_is_trusted(attempt))
         return most(attempt, PAIRS) > 0 ? BIT(PAIRS) : 0;
     if (!attempt->exempt && most(attempt, ADDRESSES) > 0)

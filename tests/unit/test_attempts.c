@@ -286,6 +286,10 @@ static void test_tokens(void **state)
     assert_true(admitted("10.0.0.1", NULL));
     fail_times("10.0.0.1", NULL, 1);
     assert_false(admitted("10.0.0.1", NULL));
+    /* Behind a proxy on this host are all its clients: one's bad tokens shut no other out. */
+    succeed("127.0.0.1", NULL);
+    fail_times("127.0.0.1", NULL, 300);
+    assert_true(admitted("127.0.0.1", NULL));
     /* A token's failures are no user's, and a good one makes no password's attempt trusted. */
     assert_int_equal(limits_count(limits, LIMIT_LOGIN_FAILURES_PER_USER), 0);
     assert_true(admitted("10.0.0.1", "alice"));
