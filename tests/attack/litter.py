@@ -85,7 +85,7 @@ async def rubbish(attack):
         data = shapes.rubbish(attack.random)
         status = await attack.once("basic", attack.source(Block.RUBBISH), data)
         attack.met_with("rubbish", status)
-        if status == 200:
+        if status == 200 and not shapes.is_open(data):
             attack.wrong(f"rubbish was served: {data[:100]!r}")
     await attack.crew(4, one)
 

@@ -98,6 +98,13 @@ def rubbish(source):
     return bytes(data)
 
 
+def is_open(data):
+    """Has chance made it ask for what everybody may read? ("GET /?gent/v1/nodes")"""
+    target = (data.split(b"\r\n", 1)[0].split(b" ") + [b""])[1]
+    return target.split(b"?", 1)[0] in (b"/", b"/healthz", b"/readyz", b"/v1", b"/v1/", b"/v2.1",
+                                        b"/v2.1/")
+
+
 def client_hellos(source):
     """What is no handshake, or half of one."""
     hello = b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03" + source.randbytes(32)
