@@ -396,6 +396,7 @@ int main(int argc, char **argv)
     const struct rlimit core = {1, 1};
     setrlimit(RLIMIT_CORE, &core);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    unsetenv("SSLKEYLOGFILE"); /* else GnuTLS would write the keys of its sessions there */
     /* A reader of stdout that goes away must not end nmictl while actions are under way. */
     signal(SIGPIPE, SIG_IGN);
     if (options_parse(argc, argv, &cli, &parsed, &fault) < 0)

@@ -59,8 +59,8 @@ class Options:
         "connections": 400, "requests_per_principal": 100, "actions_per_minute": 1500})
 
 
-LONG = Options(rounds=10, round_s=60, requests=1000000, logins=10000, guessers=200, slow=1000,
-               readers=200, polls=300, vanish=60, hup_s=15, cycle_s=400, hold_off_s=300,
+LONG = Options(rounds=10, round_s=60, requests=1000000, logins=10000, guessers=100, slow=1000,
+               readers=200, polls=300, vanish=60, hup_s=15, cycle_s=250, hold_off_s=150,
                cost=8, request_s=10, idle_s=15, history=10000, audit=50000, growth_kb=8192,
                limits={"requests_per_principal": 256})
 

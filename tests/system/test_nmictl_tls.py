@@ -53,7 +53,9 @@ class Tls(Case):
         """Exit code 4 for whatever is asked, in these words; nothing came of it."""
         result = self.run_tls(4, *args, "nodes", env=env)
         self.assertIn(words, result.stderr)
-        self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+        # An alert that a reset has overtaken is no reason yet: nmictl says that it tries again.
+        told = [line for line in result.stderr.splitlines() if not line.endswith("trying again")]
+        self.assertEqual(len(told), 1, result.stderr)
         result = self.run_tls(4, *args, "-f", "json", "inject-nmi", "n1", env=env)
         self.assertIn(words, result.stdout + result.stderr)
         result = self.run_tls(0, *args, "version", env=env)
@@ -122,6 +124,13 @@ class Server(Tls):
         result = self.expect(4, "nodes")
         self.assertIn(f"what listens at {self.fake.url} gives no answer in HTTP; is it https:?",
                       result.stderr)
+
+    def test_no_keys_are_told(self):
+        """Whoever has a session's keys reads the password in it."""
+        self.serve(self.good)
+        path = os.path.join(self.temporary(), "keys")
+        self.run_tls(0, "--cacert", self.ca.certificate, "nodes", env={"SSLKEYLOGFILE": path})
+        self.assertFalse(os.path.exists(path))
 
     def test_secrets(self):
         """A password does not go in the clear, and goes to nobody else."""
