@@ -154,9 +154,16 @@ class Siege:
         return told["sent"]
 
     def quiet_memory(self):
-        """When the attackers have left and nmid has noticed: the lowest of some seconds."""
+        """When the attackers have left and nmid has noticed, and after a reload, with which it gives
+        back what was free (else it would hang on the time since the last one): the lowest of some
+        seconds."""
         ports = set(self.target.ports.values())
         watch.settle(lambda: watch.connections(ports), 10, 1)
+        lab.wait_for(lambda: self.nmid.log().count("nmid: reloaded: ") == self.reloads, 60,
+                     "the last reload")
+        self.reload()
+        lab.wait_for(lambda: self.nmid.log().count("nmid: reloaded: ") == self.reloads, 60,
+                     "a reload")
         return watch.settle(lambda: watch.memory_kb(self.pid), 10, 2)
 
     # ---- All of it ----
