@@ -4,6 +4,7 @@
  */
 #include "cli/client.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -226,7 +227,7 @@ static void failure_tell(const struct transfer *transfer, CURLcode rc, struct fa
     else if (tls_explain(&transfer->client->tls, &transfer->client->url, transfer->easy, rc,
                          transfer->client->answered, away, why, fault))
         ; /* it has said it all */
-    else if (away && rc != CURLE_COULDNT_CONNECT)
+    else if (away && (rc != CURLE_COULDNT_CONNECT || os_errno == ECONNRESET))
         fault_set(fault, FAULT_CONNECT,
                   transfer->sent
                       ? "the connection to nmid at %s was lost, without an answer" AWAY_HINT
