@@ -90,5 +90,6 @@ bool fields_collect(struct MHD_Connection *mhd, const struct request_line *line,
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     return collect.clean && info != NULL &&
-           line->method + info->header_size == collect.expected + 2;
+           line->method + info->header_size == collect.expected + 2 &&
+           was_line_end(collect.expected); /* the empty line's */
 }
