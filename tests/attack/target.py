@@ -76,6 +76,7 @@ class Target:
         self.nodes["hole"] = [self.node(BLACK_HOLE, "hostile")]
         self.sim.set(self.nodes["hole"][0]["driver_info"]["ipmi_address"], "blackhole", "on")
         self.keystone_url = keystone(case)
+        self.keystone_port = int(self.keystone_url.rsplit(":", 1)[1])
         self.token = token(self.keystone_url)
         self.socket = case.unique("s")
         if options.tls:

@@ -16,6 +16,7 @@ LIMITS = ("connections", "connections_per_address", "url_bytes", "header_bytes",
           "login_failures_per_address", "login_failures_per_user")
 STOP_S = 15        # from SIGTERM to the end, on a loaded machine
 LINES_S = 2 * 101  # refusals that are logged in a second: of those who are known, and of others
+KEPT = 64          # connections to servers that nmid keeps open between questions, at most
 DATABASE_ROW = 2048  # bytes an action or a record takes at most, on average, its indexes included
 
 
@@ -123,11 +124,14 @@ def host(evidence):
         found.append(f"private memory grew by {growth} kB from round {warm + 1} to round "
                      f"{len(rows)}")
     patience = options.idle_s + options.request_s + 90
-    # The sockets to BMCs, IPv4 and IPv6, are opened with the first action.
+    # The sockets to BMCs, IPv4 and IPv6, are opened with the first action. Connections to Keystone
+    # are kept, as many as there were questions at a time, but no more than KEPT.
+    port = siege.target.keystone_port
     most = evidence.start["descriptors"] + 2
-    now = wait(lambda: watch.descriptors(siege.pid), most, patience)
-    if now > most:
-        found.append(f"{now} descriptors, {evidence.start['descriptors']} at the start")
+    now = wait(lambda: watch.descriptors(siege.pid) - watch.kept(port), most, patience)
+    if now > most or watch.kept(port) > KEPT:
+        found.append(f"{now} descriptors and {watch.kept(port)} connections to Keystone, "
+                     f"{evidence.start['descriptors']} at the start: {watch.kinds(siege.pid)}")
     now = wait(lambda: watch.threads(siege.pid), rows[0]["threads"], 10)
     if now > rows[0]["threads"]:
         found.append(f"{now} threads, {rows[0]['threads']} after the first round")

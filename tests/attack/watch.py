@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What nmid takes of its host, and what it counts, while it is attacked."""
+import collections
 import os
 import re
 import threading
@@ -34,15 +35,43 @@ def waited_s(pid):
         return int(file.read().split()[1]) / 1e9
 
 
+def of_process(address):
+    """The TCP connections that some process still has: this field of each, as a port."""
+    with open("/proc/net/tcp", encoding="ascii") as lines:
+        fields = [line.split() for line in list(lines)[1:]]
+    return [int(field[address].split(":")[1], 16) for field in fields
+            if field[3] != "0A" and field[9] != "0"]
+
+
 def connections(ports):
     """How many TCP connections these ports of ours have whose process is still there."""
-    count = 0
-    with open("/proc/net/tcp", encoding="ascii") as lines:
-        for line in list(lines)[1:]:
-            field = line.split()
-            count += int(field[1].split(":")[1], 16) in ports and field[3] != "0A" and \
-                field[9] != "0"
-    return count
+    return sum(port in ports for port in of_process(1))
+
+
+def kept(port):
+    """How many TCP connections to this port their clients have open."""
+    return of_process(2).count(port)
+
+
+def sockets(pid):
+    """inode -> what the socket is: "tcp 01 from 10.77.0.1:80 to 10.77.1.1:4711" (01: it stands)."""
+    found = {}
+    for kind in ("tcp", "tcp6", "udp", "udp6"):
+        with open(f"/proc/{pid}/net/{kind}", encoding="ascii") as lines:
+            for field in (line.split() for line in list(lines)[1:]):
+                found[field[9]] = f"{kind} {field[3]} from {field[1]} to {field[2]}"
+    with open(f"/proc/{pid}/net/unix", encoding="utf-8") as lines:
+        found.update((line.split()[6], "unix " + " ".join(line.split()[7:])) for line in lines)
+    return found
+
+
+def kinds(pid):
+    """What the descriptors are, and how many of each."""
+    links = [os.readlink(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")]
+    known = sockets(pid)
+    return dict(collections.Counter(
+        known.get(link[8:-1], "a socket that is closed") if link.startswith("socket:[")
+        else link.split(":[")[0] for link in links))
 
 
 class Metrics:

@@ -330,6 +330,8 @@ class Audit(lab.TestCase):
             connection.request("GET", "/agent/v1/nodes")
             connection.getresponse().read()
         connection.close()
+        refused = "SELECT count(*) FROM audit WHERE decision = 'refused'"
+        lab.wait_for(lambda: self.sql(refused) == 2201, what="2201 records")
         done = self.nmictl_as("root", "-f", "json", "audit", "--all", "--refused", "--since", "1h")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         listed = json.loads(done.stdout)
