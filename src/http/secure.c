@@ -109,6 +109,15 @@ static void hold(struct secure *secure, enum tls_wants wants)
     MHD_suspend_connection(secure->mhd);
 }
 
+/* Its socket is ready, and libmicrohttpd may have forgotten so: when one event told it of the first bytes
+ * and of the end, and the bytes were a part of a record, it has read those, and waits for ever. Who is
+ * resumed is looked at. */
+static void look_again(struct secure *secure)
+{
+    MHD_suspend_connection(secure->mhd);
+    release(secure);
+}
+
 void secure_hold(struct listener *listener)
 {
     for (struct secure *secure = listener->shaking, *next; secure != NULL; secure = next) {
@@ -120,6 +129,8 @@ void secure_hold(struct listener *listener)
             leave(secure);
         else if (poll(&ready, 1, 0) == 0)
             hold(secure, wants);
+        else
+            look_again(secure);
     }
 }
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -645,6 +646,24 @@ class Traffic(TlsCase):
         self.assertLess(self.processor() - before, 0.08)  # it does not try again and again
 
 
+    def test_cut_before_its_first_bytes_are_read(self):
+        """libmicrohttpd hears of the bytes and of the end with one event, reads the bytes, and
+        forgets the event. It takes eleven connections at a time, of which seven are cut again."""
+        self.serve(limits={"request_s": 1, "connections": 4})
+        self.assert_serves()
+        idle = self.descriptors()
+        self.daemon.process.send_signal(signal.SIGSTOP)
+        clients = [self.tcp() for _ in range(60)]
+        for client in clients:
+            client.sendall(b"\x16\x03\x01")
+            client.shutdown(socket.SHUT_WR)
+        self.daemon.process.send_signal(signal.SIGCONT)
+        for client in clients:
+            self.until_closed(client, 20)
+        self.assert_serves()
+        lab.wait_for(lambda: self.descriptors() <= idle, 20, "all of them to be closed")
+
+
 class Hostile(TlsCase):
     time_limit = 400
 
@@ -715,6 +734,19 @@ class Hostile(TlsCase):
             self.until_closed(client, 20)
             self.assertTrue(0.5 < time.monotonic() - begun < 10)
         self.assert_serves()
+
+    def test_urgent_bytes(self):
+        """libmicrohttpd takes them for an error: nothing hangs."""
+        hello = self.client_hello()
+        idle = self.descriptors()
+        for count in (0, 3, len(hello)):
+            client = self.tcp()
+            client.send(b"!", socket.MSG_OOB)
+            client.sendall(hello[:count])
+            self.until_closed(client, 20)
+            client.close()
+        self.assert_serves()
+        lab.wait_for(lambda: self.descriptors() <= idle, 20, "their end")
 
     def test_every_byte_of_a_hello(self):
         """Turned over, one at a time: no crash, no endless wait."""
