@@ -71,7 +71,8 @@ def client(evidence):
     """Everything the well-behaved client asked for was delivered."""
     found = []
     for caller in evidence.heard:
-        least = 0.95 * caller["seconds"] * evidence.siege.target.rates[caller["name"]]
+        rate = evidence.siege.target.rates[caller["name"]]
+        least = evidence.siege.options.rate_held * caller["seconds"] * rate
         if caller["asked"] < least:
             found.append(f"{caller['name']} could ask {caller['asked']} times, not {least:.0f}")
         if caller["failed"]:
