@@ -24,17 +24,29 @@ static void on_gone(void *arg)
     free(ready);
 }
 
+static void call_again(void *arg)
+{
+    const struct ready *ready = arg;
+    ready->again(ready->self, ready->exchange);
+}
+
+/* What came may have been lost while it waited for its turn, by a reload: then it begins anew. */
+static void on_turn(void *arg)
+{
+    struct ready ready = *(struct ready *)arg;
+    struct http_exchange *outer = called_again;
+    free(arg);
+    http_on_gone(ready.exchange, NULL, NULL);
+    called_again = state_wait_lost(ready.wait) ? NULL : ready.exchange;
+    state_wait_use(ready.wait, call_again, &ready);
+    called_again = outer;
+}
+
+/* One answer of Ironic's is what a hundred lists wait for: they are not all made now. */
 static void on_states(void *arg)
 {
     struct ready *ready = arg;
-    struct http_exchange *exchange = ready->exchange, *outer = called_again;
-    http_handler_fn *again = ready->again;
-    void *self = ready->self;
-    free(ready);
-    http_on_gone(exchange, NULL, NULL);
-    called_again = exchange;
-    again(self, exchange);
-    called_again = outer;
+    http_turn(ready->exchange, on_turn, ready);
 }
 
 bool ready_for(struct engine *engine, struct http_exchange *exchange, const char *const *idents,

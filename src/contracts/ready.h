@@ -8,7 +8,8 @@
 #include "http/exchange.h"
 
 /* True: go on. False: the exchange is looked after: `again` is called with self and it when the
- * states of these nodes (count 0: of all) are there, and then this is true. */
+ * states of these nodes (count 0: of all) are there and it is its turn (http_turn()), and then this is
+ * true. */
 bool ready_for(struct engine *engine, struct http_exchange *exchange, const char *const *idents,
                size_t count, http_handler_fn *again, void *self);
 

@@ -55,6 +55,15 @@ struct ironic *ironic_new(struct loop *loop, const struct conf *conf, struct fau
     return ironic;
 }
 
+static void wait_link(struct state_wait *wait, struct state_wait **link)
+{
+    wait->link = link;
+    wait->next = *link;
+    if (wait->next != NULL)
+        wait->next->link = &wait->next;
+    *link = wait;
+}
+
 static void wait_unlink(struct state_wait *wait)
 {
     struct ironic *ironic = wait->ironic;
@@ -67,8 +76,11 @@ static void wait_unlink(struct state_wait *wait)
 
 static void wait_free(struct state_wait *wait)
 {
-    for (size_t i = 0; i < WAIT_QUESTIONS; i++)
+    for (size_t i = 0; i < WAIT_QUESTIONS; i++) {
         waiter_unlink(&wait->waiters[i]);
+        if (wait->waiters[i].kept != NULL)
+            wait->waiters[i].kept->kept--;
+    }
     wait_unlink(wait);
     free(wait);
 }
@@ -81,6 +93,8 @@ void ironic_free(struct ironic *ironic)
         wait_free(ironic->waits);
     while (ironic->due != NULL)
         wait_free(ironic->due);
+    while (ironic->told != NULL)
+        wait_free(ironic->told);
     while (ironic->all != NULL)
         question_free(ironic->all);
     keystone_free(ironic->keystone);
@@ -115,6 +129,8 @@ void ironic_configure(struct ironic *ironic, const struct conf *conf)
         question_reset(question);
     keystone_free(ironic->keystone);
     ironic->keystone = NULL;
+    for (struct state_wait *wait = ironic->told; wait != NULL; wait = wait->next)
+        wait->lost = true;
     known_clear(ironic);
     ironic->known = map_new();
     ironic->instances = map_new();
@@ -287,11 +303,7 @@ static struct state_wait *wait_new(struct ironic *ironic, int64_t since, loop_fn
     wait->since = since;
     wait->done = done;
     wait->arg = arg;
-    wait->next = ironic->waits;
-    wait->link = &ironic->waits;
-    if (wait->next != NULL)
-        wait->next->link = &wait->next;
-    ironic->waits = wait;
+    wait_link(wait, &ironic->waits);
     return wait;
 }
 
@@ -347,6 +359,23 @@ void ironic_cancel(struct state_wait *wait)
         wait_free(wait);
 }
 
+bool ironic_lost(const struct state_wait *wait)
+{
+    return wait->lost;
+}
+
+/* Not beyond fn(): what is old counts only for who waited for it. */
+void ironic_use(struct state_wait *wait, loop_fn *fn, void *arg)
+{
+    struct ironic *ironic = wait->ironic;
+    int64_t outer = ironic->since;
+    if (wait->since < outer)
+        ironic->since = wait->since;
+    wait_free(wait);
+    fn(arg);
+    ironic->since = outer;
+}
+
 void ironic_turn(struct ironic *ironic)
 {
     if (ironic == NULL)
@@ -354,12 +383,9 @@ void ironic_turn(struct ironic *ironic)
     ironic->since = INT64_MAX;
     while (ironic->due != NULL) {
         struct state_wait *wait = ironic->due;
-        loop_fn *done = wait->done;
-        void *arg = wait->arg;
-        if (wait->since < ironic->since)
-            ironic->since = wait->since;
-        wait_free(wait);
-        done(arg);
+        wait_unlink(wait);
+        wait_link(wait, &ironic->told);
+        wait->done(wait->arg);
     }
     ironic->since = INT64_MAX;
 }

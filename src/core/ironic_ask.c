@@ -27,6 +27,8 @@ void question_watch(struct question *question, struct waiter *waiter, bool later
 {
     waiter->question = question;
     waiter->later = later;
+    waiter->kept = question;
+    question->kept++;
     waiter->next = question->waiters;
     waiter->link = &question->waiters;
     if (waiter->next != NULL)
@@ -67,7 +69,8 @@ void questions_trim(struct ironic *ironic)
         return;
     for (struct question *question = ironic->all; question != NULL; question = next) {
         next = question->next;
-        if (question->kind == ASK_INSTANCE && question->phase == QUESTION_IDLE)
+        if (question->kind == ASK_INSTANCE && question->phase == QUESTION_IDLE &&
+            question->kept == 0)
             question_free(question);
     }
     ironic->questions_max = map_count(ironic->questions) + IDLE_MAX;

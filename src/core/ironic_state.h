@@ -42,12 +42,14 @@ struct question {
     struct ironic_node *found; /* ASK_ALL: the configured ones of the pages so far */
     size_t found_count;
     unsigned pages;
+    unsigned kept; /* waits that are not over: it may not be forgotten */
     char marker[UUID_TEXT];
 };
 
 /* One question that a wait waits for. */
 struct waiter {
     struct question *question; /* NULL: no more */
+    struct question *kept;     /* the same, until the wait is over */
     struct state_wait *wait;
     struct waiter *next, **link;
     bool later; /* the try under way is too old for it: the next one counts */
@@ -57,7 +59,8 @@ struct waiter {
 
 struct state_wait {
     struct ironic *ironic;
-    struct state_wait *next, **link; /* those that wait, or those that are to be told */
+    struct state_wait *next, **link; /* those that wait, are to be told, or were told */
+    bool lost;                       /* what it was told of is out of date */
     int64_t since;                   /* what was asked for from then on counts for it */
     loop_fn *done;
     void *arg;
@@ -78,7 +81,7 @@ struct ironic {
     struct question *queue, **queue_end;
     size_t queued, asking;
     bool pumping;
-    struct state_wait *waits, *due, **due_end;
+    struct state_wait *waits, *due, **due_end, *told;
     int64_t since;     /* what was asked for from then on counts in this turn; INT64_MAX: nothing */
     bool failing;      /* the last answer was none */
     int64_t failed_at; /* since when */

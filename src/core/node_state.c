@@ -39,6 +39,16 @@ void state_wait_cancel(struct state_wait *wait)
     ironic_cancel(wait);
 }
 
+bool state_wait_lost(const struct state_wait *wait)
+{
+    return ironic_lost(wait);
+}
+
+void state_wait_use(struct state_wait *wait, loop_fn *fn, void *arg)
+{
+    ironic_use(wait, fn, arg);
+}
+
 /* Not why: that is the operator's, and in the log. */
 static int unknown(struct fault *fault)
 {

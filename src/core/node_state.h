@@ -35,12 +35,17 @@ int engine_states_known(const struct engine *engine, struct fault *fault);
 
 /* Sees to it that the states of these nodes (by any ident; count 0: of all nodes) are fresh, where
  * they come from elsewhere. 0: they are, or never will be: go on, in this turn of the loop. 1:
- * done(arg) comes once, from a later turn, unless cancelled: then ask again no more and go on, in
- * that turn. -1: a fault. */
+ * done(arg) comes once, from a later turn, unless cancelled: then, or later, ask again no more and go
+ * on by state_wait_use(). -1: a fault. */
 struct state_wait;
 int engine_refresh(struct engine *engine, const char *const *idents, size_t count, loop_fn *done,
                    void *arg, struct state_wait **ret_wait, struct fault *fault);
 void state_wait_cancel(struct state_wait *wait);
+
+/* After done(): calls fn(arg), within which what came for this wait counts, however long ago that was;
+ * the wait ends with it. Lost: a reload has made that out of date; fn may as well ask again. */
+bool state_wait_lost(const struct state_wait *wait);
+void state_wait_use(struct state_wait *wait, loop_fn *fn, void *arg);
 
 /* For engine.c. The source as the configuration has it: at the beginning, and after a reload. */
 int engine_source_begin(struct engine *engine, struct fault *fault);

@@ -82,10 +82,8 @@ void exchange_dispatch(struct http_exchange *exchange)
 void exchange_handle(struct http_exchange *exchange)
 {
     struct fault fault = {0};
-    if (exchange->route != NULL && exchange->route->kind == HTTP_LIST) {
-        exchange_list(exchange);
-    } else if (exchange->route != NULL) {
-        exchange->route->handler(exchange->mount->self, exchange);
+    if (exchange->route != NULL) {
+        exchange_call(exchange);
     } else if (exchange->allow[0] != '\0') {
         http_add_header(exchange, "Allow", exchange->allow);
         fault_set(&fault, FAULT_METHOD, "The method %s is not allowed for this resource.",

@@ -205,10 +205,10 @@ static void resume(struct http_exchange *exchange)
     listener_mark(exchange->connection->listener);
 }
 
-/* Nobody will answer it any more: whoever was going to hears it. */
-static void exchange_over(struct http_exchange *exchange)
+void exchange_over(struct http_exchange *exchange)
 {
     http_gone_fn *gone = exchange->gone;
+    exchange_leave(exchange);
     auth_cancel(exchange->check);
     exchange->check = NULL;
     exchange->gone = NULL;

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include "base/fault.h"
 #include "core/conf_auth.h"
+#include "loop/loop.h"
 
 struct http_exchange;
 
@@ -18,7 +19,10 @@ typedef void http_handler_fn(void *self, struct http_exchange *exchange);
 enum http_kind {
     HTTP_USUAL,
     HTTP_OPEN, /* to everybody: no credentials are asked for, and there is no principal */
-    HTTP_LIST, /* its answer may be long: one such is made in a turn of the loop */
+    /* Its answer may be long: it takes turns with others, and is refused while its caller has too much
+     * of earlier answers to read. */
+    HTTP_LIST,
+    HTTP_BATCH, /* an order for many nodes: it takes turns too, before its caller's lists; never so refused */
 };
 
 /* "{x}" in a pattern takes one whole segment of the path, not empty. GET serves HEAD too. */
@@ -95,8 +99,12 @@ void http_answer(struct http_exchange *exchange, unsigned status, json_t *body);
 void http_answer_text(struct http_exchange *exchange, unsigned status, const char *type,
                       const char *text);
 
-/* Calls gone(arg) once if the client leaves before the answer, or the server ends: the exchange is
- * over then and must not be touched any more. (A client that closes only its own side of the
+/* For a handler that could not answer at once: calls fn(arg), which answers, when it is the exchange's
+ * turn; of a route that takes none, before this returns. Not if it is gone before. */
+void http_turn(struct http_exchange *exchange, loop_fn *fn, void *arg);
+
+/* Calls gone(arg) once if the client leaves before the answer, if a list is refused when its turn comes,
+ * or the server ends: the exchange is over then and must not be touched any more. (A client that closes only its own side of the
  * connection while it waits counts as one that left: libmicrohttpd cannot answer it.) */
 typedef void http_gone_fn(void *arg);
 void http_on_gone(struct http_exchange *exchange, http_gone_fn *gone, void *arg);

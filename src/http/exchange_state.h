@@ -38,7 +38,10 @@ struct http_exchange {
     } headers[16];
     size_t header_count;
     struct loop_watch *watch; /* has the client left? */
-    TAILQ_ENTRY(http_exchange) turn; /* of the lists that wait for theirs */
+    struct turns *turns; /* its account's, while it waits for one; or NULL */
+    TAILQ_ENTRY(http_exchange) turn;
+    loop_fn *turn_fn;
+    void *turn_arg;
     http_gone_fn *gone;
     void *gone_arg;
 };
@@ -63,8 +66,14 @@ void exchange_dispatch(struct http_exchange *exchange);
 void exchange_authenticate(struct http_exchange *exchange);
 void exchange_handle(struct http_exchange *exchange);
 
-/* The same for a route whose answer is a list: now, or when it is its turn. */
-void exchange_list(struct http_exchange *exchange);
+/* Calls its route's handler: now, or when it is its turn. */
+void exchange_call(struct http_exchange *exchange);
+
+/* It waits for no turn any more. */
+void exchange_leave(struct http_exchange *exchange);
+
+/* Nobody is to answer it any more: whoever was going to hears it. */
+void exchange_over(struct http_exchange *exchange);
 
 /* The name of the contract that owns the path, or NULL. And an error in its words. */
 const char *exchange_contract(const struct http_exchange *exchange);

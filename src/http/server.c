@@ -236,7 +236,7 @@ struct http_server *http_server_new(struct loop *loop, const struct conf_limits 
     }
     server->loop = loop;
     TAILQ_INIT(&server->left);
-    TAILQ_INIT(&server->lists);
+    TAILQ_INIT(&server->turns);
     http_server_configure(server, limits);
     server->drain_timer = loop_timer_new(loop, on_drain_timer, server, fault);
     server->failures = tls_failures_new(loop, fault);

@@ -28,8 +28,8 @@ struct http_server {
     struct addresses_left left;      /* those of them that have no connections */
     size_t left_count;
     struct http_exchange *exchanges; /* every one that is not completed */
-    TAILQ_HEAD(lists, http_exchange) lists; /* those that wait for their turn */
-    bool listed; /* one was made in this turn of the loop */
+    TAILQ_HEAD(all_turns, turns) turns; /* of those who wait for one: whose is next, first */
+    bool listed;                        /* somebody had one in this turn of the loop */
     size_t connections;      /* all that stand, also those that were cut and are not closed yet */
     struct places places[2]; /* of TCP; of UNIX sockets, so that a flood does not shut them out */
     bool refusing, ending;
@@ -79,7 +79,7 @@ void *exchange_on_target(void *cls, const char *target, struct MHD_Connection *m
 void exchange_on_completed(void *cls, struct MHD_Connection *mhd, void **context,
                            enum MHD_RequestTerminationCode code);
 
-/* The next turn of the loop has come: one of the lists that wait is made. */
+/* The next turn of the loop has come: one of those who wait has a turn. */
 void lists_turn(struct http_server *server);
 
 /* Ends what is open without an answer, so that the daemons can be stopped. */

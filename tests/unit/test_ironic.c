@@ -363,28 +363,60 @@ static void look(void *arg)
     const struct ironic_node *node = NULL;
     const char *ident = arg;
     struct state_wait *wait = NULL;
-    dones++;
     seen = ironic_node(ironic, node_uuid(1), &node);
     assert_int_equal(ironic_refresh(ironic, &ident, 1, on_done, NULL, &wait, NULL), 1);
     ironic_cancel(wait);
 }
 
-/* cache_s = 0: an answer counts for those who waited for it, in that turn, and for nobody else. */
+/* cache_s = 0: an answer counts for those who waited for it, when they use it, however much later
+ * that is; and for nobody else. */
 static void test_no_cache(void **state)
 {
-    const char *ident = "node-1";
-    struct state_wait *wait;
+    char ident[] = "node-1";
     (void)state;
     conf.ironic.cache_s = 0;
-    assert_int_equal(ironic_refresh(ironic, &ident, 1, look, (void *)(uintptr_t)ident, &wait, NULL),
-                     1);
+    assert_int_equal(refresh(ident), 1);
+    struct state_wait *wait = last_wait;
     now_us += S;
     answer(0, 200, node_json(1, "active", NULL, NULL));
     now_us += 1000;
     ironic_turn(ironic);
     assert_int_equal(dones, 1);
+    assert_node(1, IRONIC_STALE);
+    now_us += 60 * S;
+    ironic_turn(ironic);
+    assert_int_equal(dones, 1); /* it is told once */
+    assert_false(ironic_lost(wait));
+    ironic_use(wait, look, ident);
     assert_int_equal(seen, IRONIC_KNOWN);
     assert_node(1, IRONIC_STALE);
+}
+
+static void see_instance(void *arg)
+{
+    const char *uuid;
+    seen = ironic_instance(ironic, arg, &uuid);
+}
+
+/* Nobody's instance stays known as that for who has not used it yet, whatever others make up. */
+static void test_kept(void **state)
+{
+    char absent[] = "7f3c9f1e-6b1a-4b7d-8e56-0a8b1a8b0a33";
+    (void)state;
+    refresh(absent);
+    struct state_wait *wait = last_wait;
+    answer(0, 200, "{\"nodes\": []}");
+    ironic_turn(ironic);
+    for (unsigned i = 0; i < 10000; i++) {
+        call_count = 0;
+        assert_int_equal(refresh(instance(i)), 1);
+        answer(0, 200, "{\"nodes\": []}");
+        ironic_turn(ironic);
+        ironic_cancel(last_wait); /* told, and not used */
+    }
+    now_us += 60 * S;
+    ironic_use(wait, see_instance, absent);
+    assert_int_equal(seen, IRONIC_ABSENT);
 }
 
 /* One request for all who wait; who comes after it was sent, and may have nothing old, waits for
@@ -727,6 +759,7 @@ static void test_bounded(void **state)
         assert_int_equal(refresh(instance(i)), 1);
         answer(0, 200, "{\"nodes\": []}");
         ironic_turn(ironic);
+        ironic_cancel(last_wait);
     }
     assert_int_equal(dones, 20000);
 }
@@ -802,11 +835,14 @@ static void test_reload(void **state)
     char url[] = "http://other.example";
     (void)state;
     refresh("node-1");
+    struct state_wait *told = last_wait;
     answer(0, 200, node_json(1, "active", NULL, NULL));
     ironic_turn(ironic);
     refresh("node-2");
     other.ironic.url = url;
     ironic_configure(ironic, &other);
+    assert_true(ironic_lost(told));
+    assert_false(ironic_lost(last_wait));
     assert_node(1, IRONIC_STALE);
     assert_null(calls[1]); /* cancelled, and asked again of the other */
     assert_int_equal(strncmp(calls[2]->url, "http://other.example/v1/", 24), 0);
@@ -849,6 +885,7 @@ int main(void)
         TEST(test_one_node),
         TEST(test_end_of_turn),
         TEST(test_no_cache),
+        TEST(test_kept),
         TEST(test_together),
         TEST(test_failures),
         TEST(test_outage),

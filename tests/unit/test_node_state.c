@@ -62,6 +62,18 @@ void ironic_cancel(struct state_wait *wait)
     (void)wait;
 }
 
+bool ironic_lost(const struct state_wait *wait)
+{
+    (void)wait;
+    return false;
+}
+
+void ironic_use(struct state_wait *wait, loop_fn *fn, void *arg)
+{
+    (void)wait;
+    fn(arg);
+}
+
 enum ironic_answer ironic_node(const struct ironic *ironic, const char *uuid,
                                const struct ironic_node **ret_node)
 {
