@@ -147,8 +147,10 @@ static json_t *batch_json(const struct batch *batch, const struct engine *engine
     return json_pack("{s:s, s:o}", "id", batch->id, "actions", actions);
 }
 
-static void batch_answer(struct batch *batch)
+/* Four megabytes, when all its names are unknown. */
+static void batch_answer(void *arg)
 {
+    struct batch *batch = arg;
     char location[32 + BATCH_ID_TEXT];
     struct http_exchange *exchange = batch->exchange;
     batch->exchange = NULL;
@@ -165,9 +167,10 @@ static void on_accepted(void *arg, struct action *action)
     (void)action;
     entry->wait = NULL;
     if (--batch->waiting == 0 && batch->exchange != NULL)
-        batch_answer(batch);
+        http_turn(batch->exchange, batch_answer, batch);
 }
 
+/* An accepted batch goes on though its client left. */
 static void on_gone(void *arg)
 {
     struct batch *batch = arg;
@@ -320,10 +323,9 @@ static void make_batch(struct agent *agent, struct http_exchange *exchange,
     agent->entries += batch->count;
     batch->maker->entries += batch->count;
     map_free(seen);
-    if (batch->waiting > 0)
-        http_on_gone(exchange, on_gone, batch);
-    else
-        batch_answer(batch);
+    http_on_gone(exchange, on_gone, batch);
+    if (batch->waiting == 0)
+        http_turn(exchange, batch_answer, batch);
 }
 
 void agent_on_post_batch(void *self, struct http_exchange *exchange)
