@@ -59,21 +59,6 @@ static void on_never(void *self, struct http_exchange *exchange)
     __atomic_add_fetch(&late.never, 1, __ATOMIC_SEQ_CST);
 }
 
-static void on_list(void *self, struct http_exchange *exchange)
-{
-    (void)self;
-    late.lists++;
-    if (++late.lists_now > late.lists_most)
-        late.lists_most = late.lists_now;
-    http_answer(exchange, 200, json_pack("[]"));
-}
-
-static void on_turn(void *arg)
-{
-    (void)arg;
-    late.lists_now = 0;
-}
-
 static void on_echo(void *self, struct http_exchange *exchange)
 {
     size_t len = 0, count = 0;
@@ -104,17 +89,9 @@ static const struct http_contract contract = {
                                           {"POST", "/late/echo", on_echo, HTTP_USUAL},
                                           {"GET", "/late/big", on_big, HTTP_USUAL},
                                           {"GET", "/late/never", on_never, HTTP_USUAL},
-                                          {"GET", "/late/list", on_list, HTTP_LIST},
                                           {NULL, NULL, NULL, HTTP_USUAL}},
     .error = on_error,
 };
-
-static void watch_turns(void *arg)
-{
-    (void)arg;
-    if (loop_before_wait(rig.loop, on_turn, NULL, NULL) < 0)
-        abort();
-}
 
 void late_start(void (*change)(struct conf_limits *limits))
 {
@@ -124,7 +101,6 @@ void late_start(void (*change)(struct conf_limits *limits))
     if (change != NULL)
         change(&rig.conf.limits);
     rig_start(&rig);
-    rig_call(&rig, watch_turns, NULL);
 }
 
 static void free_timer(void *arg)

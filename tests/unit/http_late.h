@@ -16,14 +16,11 @@
 #define BIG    "GET /late/big HTTP/1.1\r\n" HOST "\r\n"
 #define ECHO   "POST /late/echo HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n"
 
-#define LIST   "GET /late/list HTTP/1.1\r\n" HOST "\r\n"
-
 /* GET /late/answer is answered 50 ms after as many have come as are wanted: {"late": n}. */
 struct late {
     struct http_exchange *exchange[64]; /* NULL: answered or gone */
     struct loop_timer *timer;
     unsigned count, wanted, gone, never;
-    unsigned lists, lists_now, lists_most; /* made; in this turn of the loop; in one turn at most */
 };
 
 extern struct rig rig;

@@ -78,13 +78,16 @@ tests_unit_test_contract_ironic_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS) -lpthread
 
 # Who may, over HTTP: with a way of authentication of the tests' own.
 check_PROGRAMS += tests/unit/test_http_auth tests/unit/test_who tests/unit/test_policy \
-	tests/unit/test_conf_policy
+	tests/unit/test_conf_policy tests/unit/test_http_lists
 TESTS += tests/unit/test_http_auth tests/unit/test_who tests/unit/test_policy \
-	tests/unit/test_conf_policy
+	tests/unit/test_conf_policy tests/unit/test_http_lists
 FAKE_AUTH = $(HTTP_RIG) tests/unit/fake_auth.c tests/unit/fake_auth.h
 tests_unit_test_http_auth_SOURCES = tests/unit/test_http_auth.c $(FAKE_AUTH)
 tests_unit_test_http_auth_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_http_auth_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS) -lpthread
+tests_unit_test_http_lists_SOURCES = tests/unit/test_http_lists.c $(FAKE_AUTH)
+tests_unit_test_http_lists_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_http_lists_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS) -lpthread
 check_PROGRAMS += tests/unit/test_nova_servers
 TESTS += tests/unit/test_nova_servers
 tests_unit_test_nova_servers_SOURCES = tests/unit/test_nova_servers.c $(FAKE_AUTH)

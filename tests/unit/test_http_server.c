@@ -109,42 +109,6 @@ static void test_trap_resume(void **state)
     }
 }
 
-/* ---- Lists ---- */
-
-#define ASKERS 20
-
-/* In the loop's thread, so that all have asked when its next turn begins; and one has left. */
-static void ask_all(void *arg)
-{
-    int *fd = arg;
-    for (size_t i = 0; i < ASKERS; i++)
-        client_write(fd[i], LIST);
-    close(fd[ASKERS / 2]);
-}
-
-/* One in a turn; as we count turns, which begin elsewhere, two. All are answered. */
-static void test_lists_take_turns(void **state)
-{
-    struct reply reply;
-    int fd[ASKERS];
-    (void)state;
-    for (size_t i = 0; i < ASKERS; i++)
-        fd[i] = client_connect(&rig);
-    reply = rig_ask(&rig, "GET", "/healthz", "", ""); /* they have been accepted */
-    reply_clear(&reply);
-    rig_call(&rig, ask_all, fd);
-    for (size_t i = 0; i < ASKERS; i++) {
-        if (i == ASKERS / 2)
-            continue;
-        assert_true(client_read(fd[i], &reply, false));
-        assert_int_equal(reply.status, 200);
-        reply_clear(&reply);
-        close(fd[i]);
-    }
-    assert_in_range(late.lists, ASKERS - 1, ASKERS);
-    assert_in_range(late.lists_most, 1, 2);
-}
-
 /* ---- Clients that leave ---- */
 
 static void test_client_leaves(void **state)
@@ -345,7 +309,6 @@ int main(void)
         CASE(test_pipeline),
         CASE(test_query),
         CASE(test_trap_resume),
-        CASE(test_lists_take_turns),
         CASE(test_client_leaves),
         CASE(test_client_leaves_late),
         CASE(test_half_close),
