@@ -323,9 +323,10 @@ static void make_batch(struct agent *agent, struct http_exchange *exchange,
     agent->entries += batch->count;
     batch->maker->entries += batch->count;
     map_free(seen);
-    http_on_gone(exchange, on_gone, batch);
-    if (batch->waiting == 0)
-        http_turn(exchange, batch_answer, batch);
+    if (batch->waiting > 0)
+        http_on_gone(exchange, on_gone, batch);
+    else
+        batch_answer(batch);
 }
 
 void agent_on_post_batch(void *self, struct http_exchange *exchange)

@@ -40,6 +40,7 @@ struct http_exchange {
     struct loop_watch *watch; /* has the client left? */
     struct turns *turns; /* its account's, while it waits for one; or NULL */
     TAILQ_ENTRY(http_exchange) turn;
+    unsigned turns_had;
     loop_fn *turn_fn;
     void *turn_arg;
     http_gone_fn *gone;

@@ -12,7 +12,7 @@
 /* Those of one account that wait. */
 struct turns {
     struct account *account;
-    TAILQ_HEAD(, http_exchange) waiting; /* batches first */
+    TAILQ_HEAD(, http_exchange) waiting; /* whose is next, first */
     TAILQ_ENTRY(turns) entry;
 };
 
@@ -38,16 +38,25 @@ static struct turns *turns_of(struct http_server *server, struct account *accoun
     return turns;
 }
 
+/* An order before a list; and what was begun is ended before another is begun: a batch that waits for
+ * its answer is megabytes. */
+static bool goes_before(const struct http_exchange *one, const struct http_exchange *other)
+{
+    if (one->route->kind != other->route->kind)
+        return one->route->kind == HTTP_BATCH;
+    return one->turns_had > other->turns_had;
+}
+
 static int join(struct http_exchange *exchange)
 {
-    struct http_exchange *behind = NULL;
+    struct http_exchange *behind;
     struct turns *turns = turns_of(exchange->server, exchange->account);
     if (turns == NULL)
         return -1;
-    if (exchange->route->kind == HTTP_BATCH) {
-        behind = TAILQ_FIRST(&turns->waiting);
-        while (behind != NULL && behind->route->kind == HTTP_BATCH)
-            behind = TAILQ_NEXT(behind, turn);
+    TAILQ_FOREACH(behind, &turns->waiting, turn)
+    {
+        if (goes_before(exchange, behind))
+            break;
     }
     if (behind != NULL)
         TAILQ_INSERT_BEFORE(behind, exchange, turn);
@@ -84,6 +93,7 @@ static void take(struct http_exchange *exchange, loop_fn *fn, void *arg)
         return;
     }
     server->listed = true;
+    exchange->turns_had++;
     fn(arg);
 }
 

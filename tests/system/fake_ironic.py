@@ -19,6 +19,7 @@ be told to misbehave.
 A fault applies to all requests whose path holds its second argument, until clear():
 
   status=N    answers N with an error in Ironic's form
+  hold        answers as ever, but not before clear()
   hang        never answers (until the client leaves or the server stops)
   close       closes the connection without an answer
   garbage     200 and what is no JSON
@@ -164,6 +165,9 @@ class FakeIronic:
             if what.startswith("status="):
                 status = int(what.removeprefix("status="))
                 return status, error("It went wrong.", "Server" if status >= 500 else "Client")
+            while what == "hold" and (what, part) in self.faults:
+                if self.stopping.wait(0.01):
+                    break
             if what == "lost" and patch is not None:
                 self.answer(handler, patch)
             if what in ("hang", "close", "lost"):

@@ -25,6 +25,8 @@ TESTS += tests/system/test_contract_ironic.py
 EXTRA_DIST += tests/system/test_contract_ironic.py
 TESTS += tests/system/test_http_guards.py tests/system/test_contract_nova.py \
 	tests/system/test_contract_agent.py
+TESTS += tests/system/test_lists.py
+EXTRA_DIST += tests/system/test_lists.py
 EXTRA_DIST += tests/system/http_shapes.py
 EXTRA_DIST += tests/system/test_http_guards.py tests/system/test_contract_nova.py \
 	tests/system/test_contract_agent.py

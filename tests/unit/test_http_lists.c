@@ -267,6 +267,41 @@ static void test_later(void **state)
     assert_turns(ASKERS - 2);
 }
 
+static void on_reached(void *arg, struct action *action)
+{
+    (void)arg, (void)action;
+    release(NULL);
+}
+
+static void release_by_engine(void *arg)
+{
+    struct action *action = engine_action(rig.engine, arg);
+    if (engine_wait(rig.engine, action, ACTION_FINISHED, on_reached, NULL) == NULL)
+        abort();
+}
+
+/* The engine tells of what came when the server's part of a turn is over: there is another turn. */
+static void test_told_by_engine(void **state)
+{
+    char id[ACTION_ID_TEXT], path[100];
+    (void)state;
+    struct reply reply = rig_ask(&rig, "POST", "/agent/v1/nodes/good/actions",
+                                 AS("root:admin:admin") "Content-Type: application/json\r\n",
+                                 "{\"action\": \"inject_nmi\"}");
+    assert_int_equal(reply.status, 202);
+    snprintf(id, sizeof id, "%s", reply_text(&reply, "id", NULL));
+    reply_clear(&reply);
+    snprintf(path, sizeof path, "/agent/v1/actions/%s?wait=20", id);
+    reply = rig_ask(&rig, "GET", path, AS("root:admin:admin"), "");
+    assert_string_equal(reply_text(&reply, "state", NULL), "finished");
+    reply_clear(&reply);
+    struct asking later = asking_new("GET", "/turns/later", ALICE, NULL);
+    ask(&later);
+    await(&seen.laters, 1);
+    rig_call(&rig, release_by_engine, id);
+    expect(&later, 200);
+}
+
 /* Whoever asks for one list waits for one of each other caller, and not for all that they ask for;
  * wherever in the crowd it was read. */
 static void test_round_by_caller(void **state)
@@ -394,7 +429,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_one_in_a_turn), CASE(test_later),       CASE(test_round_by_caller),
         CASE(test_batches_first), CASE(test_unread),      CASE(test_real_batches),
-        CASE(test_batch_leaves),
+        CASE(test_batch_leaves),  CASE(test_told_by_engine),
     };
     return cmocka_run_group_tests_name("http lists", tests, NULL, NULL);
 }
