@@ -2,6 +2,7 @@
 #include "contracts/ready.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include "base/log.h"
 #include "core/node_state.h"
 
@@ -30,14 +31,20 @@ static void call_again(void *arg)
     ready->again(ready->self, ready->exchange);
 }
 
-/* What came may have been lost while it waited for its turn, by a reload: then it begins anew. */
+/* So old may be what came when it is the turn of who would begin something: a machine may have been
+ * given to somebody else meanwhile. Who only reads takes it as it was when he asked. */
+#define ORDER_US 5000000
+
+/* What came may be lost by now: then it begins anew. */
 static void on_turn(void *arg)
 {
     struct ready ready = *(struct ready *)arg;
     struct http_exchange *outer = called_again;
     free(arg);
     http_on_gone(ready.exchange, NULL, NULL);
-    called_again = state_wait_lost(ready.wait) ? NULL : ready.exchange;
+    bool reads = strcmp(http_method(ready.exchange), "GET") == 0;
+    bool lost = state_wait_lost(ready.wait, reads ? INT64_MAX : ORDER_US);
+    called_again = lost ? NULL : ready.exchange;
     state_wait_use(ready.wait, call_again, &ready);
     called_again = outer;
 }

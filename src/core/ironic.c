@@ -130,7 +130,7 @@ void ironic_configure(struct ironic *ironic, const struct conf *conf)
     keystone_free(ironic->keystone);
     ironic->keystone = NULL;
     for (struct state_wait *wait = ironic->told; wait != NULL; wait = wait->next)
-        wait->lost = true;
+        wait->told_at = IRONIC_NEVER;
     known_clear(ironic);
     ironic->known = map_new();
     ironic->instances = map_new();
@@ -359,9 +359,9 @@ void ironic_cancel(struct state_wait *wait)
         wait_free(wait);
 }
 
-bool ironic_lost(const struct state_wait *wait)
+bool ironic_lost(const struct state_wait *wait, int64_t most_us)
 {
-    return wait->lost;
+    return wait->told_at == IRONIC_NEVER || clock_mono_us() - wait->told_at > most_us;
 }
 
 /* Not beyond fn(): what is old counts only for who waited for it. */
@@ -385,6 +385,7 @@ void ironic_turn(struct ironic *ironic)
         struct state_wait *wait = ironic->due;
         wait_unlink(wait);
         wait_link(wait, &ironic->told);
+        wait->told_at = clock_mono_us();
         wait->done(wait->arg);
     }
     ironic->since = INT64_MAX;

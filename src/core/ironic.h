@@ -29,7 +29,7 @@ void ironic_turn(struct ironic *ironic);
 int ironic_refresh(struct ironic *ironic, const char *const *idents, size_t count, loop_fn *done,
                    void *arg, struct state_wait **ret_wait, struct fault *fault);
 void ironic_cancel(struct state_wait *wait); /* NULL-safe */
-bool ironic_lost(const struct state_wait *wait);
+bool ironic_lost(const struct state_wait *wait, int64_t most_us);
 void ironic_use(struct state_wait *wait, loop_fn *fn, void *arg);
 
 /* What is known of something now. */

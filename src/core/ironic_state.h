@@ -41,15 +41,13 @@ struct question {
     struct client_call *call;
     struct ironic_node *found; /* ASK_ALL: the configured ones of the pages so far */
     size_t found_count;
-    unsigned pages;
-    unsigned kept; /* waits that are not over: it may not be forgotten */
+    unsigned pages, kept; /* kept: of so many waits that are not over, which need what it says */
     char marker[UUID_TEXT];
 };
 
 /* One question that a wait waits for. */
 struct waiter {
-    struct question *question; /* NULL: no more */
-    struct question *kept;     /* the same, until the wait is over */
+    struct question *question, *kept; /* NULL: no more; the same, until the wait is over */
     struct state_wait *wait;
     struct waiter *next, **link;
     bool later; /* the try under way is too old for it: the next one counts */
@@ -60,8 +58,8 @@ struct waiter {
 struct state_wait {
     struct ironic *ironic;
     struct state_wait *next, **link; /* those that wait, are to be told, or were told */
-    bool lost;                       /* what it was told of is out of date */
     int64_t since;                   /* what was asked for from then on counts for it */
+    int64_t told_at;                 /* IRONIC_NEVER: of what is out of date */
     loop_fn *done;
     void *arg;
     size_t pending;
@@ -76,9 +74,8 @@ struct ironic {
     struct map *known;         /* by node UUID */
     struct map *instances;     /* the same, by the instance UUID of those that have one */
     struct map *questions;     /* by key */
-    struct question *all;
+    struct question *all, *queue, **queue_end;
     size_t questions_max; /* with more, those of instances are forgotten */
-    struct question *queue, **queue_end;
     size_t queued, asking;
     bool pumping;
     struct state_wait *waits, *due, **due_end, *told;

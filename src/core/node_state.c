@@ -39,9 +39,9 @@ void state_wait_cancel(struct state_wait *wait)
     ironic_cancel(wait);
 }
 
-bool state_wait_lost(const struct state_wait *wait)
+bool state_wait_lost(const struct state_wait *wait, int64_t most_us)
 {
-    return ironic_lost(wait);
+    return ironic_lost(wait, most_us);
 }
 
 void state_wait_use(struct state_wait *wait, loop_fn *fn, void *arg)

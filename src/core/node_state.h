@@ -43,8 +43,9 @@ int engine_refresh(struct engine *engine, const char *const *idents, size_t coun
 void state_wait_cancel(struct state_wait *wait);
 
 /* After done(): calls fn(arg), within which what came for this wait counts, however long ago that was;
- * the wait ends with it. Lost: a reload has made that out of date; fn may as well ask again. */
-bool state_wait_lost(const struct state_wait *wait);
+ * the wait ends with it. Lost: a reload has made that out of date, or done() came longer than that
+ * ago: fn is to ask again. */
+bool state_wait_lost(const struct state_wait *wait, int64_t most_us);
 void state_wait_use(struct state_wait *wait, loop_fn *fn, void *arg);
 
 /* For engine.c. The source as the configuration has it: at the beginning, and after a reload. */

@@ -386,7 +386,9 @@ static void test_no_cache(void **state)
     now_us += 60 * S;
     ironic_turn(ironic);
     assert_int_equal(dones, 1); /* it is told once */
-    assert_false(ironic_lost(wait));
+    assert_false(ironic_lost(wait, INT64_MAX));
+    assert_false(ironic_lost(wait, 60 * S));
+    assert_true(ironic_lost(wait, 60 * S - 1));
     ironic_use(wait, look, ident);
     assert_int_equal(seen, IRONIC_KNOWN);
     assert_node(1, IRONIC_STALE);
@@ -841,8 +843,8 @@ static void test_reload(void **state)
     refresh("node-2");
     other.ironic.url = url;
     ironic_configure(ironic, &other);
-    assert_true(ironic_lost(told));
-    assert_false(ironic_lost(last_wait));
+    assert_true(ironic_lost(told, INT64_MAX));
+    assert_false(ironic_lost(last_wait, INT64_MAX));
     assert_node(1, IRONIC_STALE);
     assert_null(calls[1]); /* cancelled, and asked again of the other */
     assert_int_equal(strncmp(calls[2]->url, "http://other.example/v1/", 24), 0);

@@ -62,9 +62,9 @@ void ironic_cancel(struct state_wait *wait)
     (void)wait;
 }
 
-bool ironic_lost(const struct state_wait *wait)
+bool ironic_lost(const struct state_wait *wait, int64_t most_us)
 {
-    (void)wait;
+    (void)wait, (void)most_us;
     return false;
 }
 
