@@ -27,6 +27,7 @@ struct search {
     struct audit_list *list;
 };
 
+/* Not by turns: the audit is read one page at a time anyhow, and pages that waited would be megabytes. */
 static void on_page(void *arg, json_t *records, const struct fault *fault)
 {
     struct search *search = arg;

@@ -28,7 +28,10 @@ static void on_gone(void *arg)
 static void call_again(void *arg)
 {
     const struct ready *ready = arg;
+    struct http_exchange *outer = called_again;
+    called_again = ready->exchange;
     ready->again(ready->self, ready->exchange);
+    called_again = outer;
 }
 
 /* So old may be what came when it is the turn of who would begin something: a machine may have been
@@ -39,14 +42,15 @@ static void call_again(void *arg)
 static void on_turn(void *arg)
 {
     struct ready ready = *(struct ready *)arg;
-    struct http_exchange *outer = called_again;
     free(arg);
     http_on_gone(ready.exchange, NULL, NULL);
     bool reads = strcmp(http_method(ready.exchange), "GET") == 0;
-    bool lost = state_wait_lost(ready.wait, reads ? INT64_MAX : ORDER_US);
-    called_again = lost ? NULL : ready.exchange;
-    state_wait_use(ready.wait, call_again, &ready);
-    called_again = outer;
+    if (!state_wait_lost(ready.wait, reads ? INT64_MAX : ORDER_US)) {
+        state_wait_use(ready.wait, call_again, &ready);
+        return;
+    }
+    state_wait_cancel(ready.wait);
+    ready.again(ready.self, ready.exchange);
 }
 
 /* One answer of Ironic's is what a hundred lists wait for: they are not all made now. */

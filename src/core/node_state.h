@@ -44,7 +44,7 @@ void state_wait_cancel(struct state_wait *wait);
 
 /* After done(): calls fn(arg), within which what came for this wait counts, however long ago that was;
  * the wait ends with it. Lost: a reload has made that out of date, or done() came longer than that
- * ago: fn is to ask again. */
+ * ago: cancel it and ask again. */
 bool state_wait_lost(const struct state_wait *wait, int64_t most_us);
 void state_wait_use(struct state_wait *wait, loop_fn *fn, void *arg);
 
