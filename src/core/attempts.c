@@ -291,9 +291,10 @@ static unsigned failures_of(const struct attempt *attempt, enum kind kind)
 static int refuse(const struct attempt *attempt, enum kind kind, struct fault *fault,
                   const char *text)
 {
-    limits_reached(attempt->attempts->limits, kind == ADDRESSES || attempt->token
-                                                  ? LIMIT_LOGIN_FAILURES_PER_ADDRESS
-                                                  : LIMIT_LOGIN_FAILURES_PER_USER);
+    limits_reached(attempt->attempts->limits,
+                   kind == ADDRESSES || attempt->token ? LIMIT_LOGIN_FAILURES_PER_ADDRESS
+                                                       : LIMIT_LOGIN_FAILURES_PER_USER,
+                   attempt->address); /* not the name: it may be a password */
     return fault_set(fault, FAULT_TOO_MANY, "%s", text);
 }
 

@@ -12,6 +12,7 @@
 
 #define MINUTE_NS    INT64_C(60000000000)
 #define SMALL_ANSWER ((size_t)16384)
+#define WHO_MAX      256 /* in the log */
 
 /* full_at: when its bucket of actions will be full again; each action puts that off by a minute's
  * part. It is forgotten when it has nothing in flight and the bucket is full, which is a minute
@@ -22,13 +23,14 @@ struct account {
     int64_t full_at;                 /* ns of the monotonic clock */
     struct account *before, *behind; /* in the order of their last action; when aging */
     bool aging;                      /* it has begun an action, and stands in that order */
+    char *who;                       /* for the log; behind the key */
     char key[];
 };
 
 struct limits {
     struct conf_limits conf;
     uint64_t counts[LIMITS];
-    struct trouble troubles[LIMITS];
+    struct trouble troubles[LIMITS], fields; /* fields: too many of them in a head */
     struct map *accounts; /* by key */
     struct account *oldest, *newest;
 };
@@ -51,6 +53,8 @@ static const struct {
     ROW(LIMIT_ACTIONS_PER_MINUTE, actions_per_minute),
     ROW(LIMIT_LOGIN_FAILURES_PER_ADDRESS, login_failures_per_address),
     ROW(LIMIT_LOGIN_FAILURES_PER_USER, login_failures_per_user),
+    ROW(LIMIT_QUEUE, queue),
+    ROW(LIMIT_QUEUE_S, queue_s),
 #undef ROW
 };
 
@@ -90,26 +94,6 @@ const char *limit_name(enum limit limit)
     return rows[limit].name;
 }
 
-void limits_reached(struct limits *limits, enum limit limit)
-{
-    if (limits == NULL)
-        return;
-    limits->counts[limit]++;
-    /* Every connection that is kept open ends so: nobody has to hear of that. */
-    if (limit == LIMIT_IDLE_S)
-        return;
-    unsigned value;
-    memcpy(&value, (const char *)&limits->conf + rows[limit].value, sizeof value);
-    trouble_note(&limits->troubles[limit], "limits.%s (%u) reached", rows[limit].name, value);
-}
-
-uint64_t limits_count(const struct limits *limits, enum limit limit)
-{
-    return limits == NULL ? 0 : limits->counts[limit];
-}
-
-/* ---- Accounts ---- */
-
 static const char *text_of(const char *text)
 {
     return text != NULL ? text : "";
@@ -121,6 +105,66 @@ static const char *label_of(const struct principal *principal)
         return principal->user;
     return principal->user_id != NULL ? principal->user_id : "the caller";
 }
+
+/* "alice (project demo)"; log.h makes control characters visible. */
+static const char *who_text(const struct principal *principal, char who[WHO_MAX])
+{
+    if (principal->project_id == NULL)
+        snprintf(who, WHO_MAX, "%.100s", label_of(principal));
+    else
+        snprintf(who, WHO_MAX, "%.100s (project %.100s)", label_of(principal),
+                 principal->project_id);
+    return who;
+}
+
+static void reach(struct limits *limits, enum limit limit, const char *who)
+{
+    limits->counts[limit]++;
+    /* Every connection that is kept open ends so: nobody has to hear of that. */
+    if (limit == LIMIT_IDLE_S)
+        return;
+    unsigned value;
+    memcpy(&value, (const char *)&limits->conf + rows[limit].value, sizeof value);
+    trouble_warn(&limits->troubles[limit], "limits.%s (%u) reached%s%s", rows[limit].name, value,
+                 who[0] != '\0' ? " by " : "", who);
+}
+
+/* A UNIX socket's clients have no address of their own. */
+static const char *client_text(const char *address)
+{
+    if (address == NULL)
+        return "";
+    return strcmp(address, "unix") == 0 ? "a client of a UNIX socket" : address;
+}
+
+void limits_reached(struct limits *limits, enum limit limit, const char *address)
+{
+    if (limits != NULL)
+        reach(limits, limit, client_text(address));
+}
+
+void limits_reached_by(struct limits *limits, enum limit limit, const struct principal *principal)
+{
+    char who[WHO_MAX];
+    if (limits != NULL)
+        reach(limits, limit, who_text(principal, who));
+}
+
+void limits_fields_reached(struct limits *limits, unsigned most, const char *address)
+{
+    if (limits == NULL)
+        return;
+    limits->counts[LIMIT_HEADER_BYTES]++;
+    trouble_warn(&limits->fields, "a request with more than %u header fields was refused, from %s",
+                 most, client_text(address));
+}
+
+uint64_t limits_count(const struct limits *limits, enum limit limit)
+{
+    return limits == NULL ? 0 : limits->counts[limit];
+}
+
+/* ---- Accounts ---- */
 
 /* Each part with its length before it, so that no two callers run together, whatever is in a name;
  * and an id is no name. */
@@ -186,10 +230,12 @@ static struct account *account_of(struct limits *limits, const struct principal 
     char *key = key_of(principal);
     struct account *account = key == NULL ? NULL : map_get(limits->accounts, key);
     if (key != NULL && account == NULL) {
-        size_t size = strlen(key) + 1;
-        account = calloc(1, sizeof *account + size);
+        char who[WHO_MAX];
+        size_t size = strlen(key) + 1, who_size = strlen(who_text(principal, who)) + 1;
+        account = calloc(1, sizeof *account + size + who_size);
         if (account != NULL) {
             memcpy(account->key, key, size);
+            account->who = memcpy(account->key + size, who, who_size);
             if (map_put(limits->accounts, account->key, account) < 0) {
                 free(account);
                 account = NULL;
@@ -212,7 +258,7 @@ struct account *limits_enter(struct limits *limits, const struct principal *prin
         account->in_flight++;
         return account;
     }
-    limits_reached(limits, LIMIT_REQUESTS_PER_PRINCIPAL);
+    reach(limits, LIMIT_REQUESTS_PER_PRINCIPAL, account->who);
     fault_set(fault, FAULT_TOO_MANY,
               "%.100s has %u requests under way (limits.requests_per_principal is %u): again when "
               "one of them is answered",
@@ -240,7 +286,7 @@ int limits_hold_answer(struct limits *limits, struct account *account, size_t by
         account->unread += bytes;
         return 0;
     }
-    limits_reached(limits, LIMIT_ANSWER_BYTES_PER_PRINCIPAL);
+    reach(limits, LIMIT_ANSWER_BYTES_PER_PRINCIPAL, account->who);
     return fault_set(fault, FAULT_TOO_MANY,
                      "this answer has %zu bytes, and %zu of earlier ones are still to be read "
                      "(limits.answer_bytes_per_principal is %u)",
@@ -252,7 +298,7 @@ int limits_may_list(struct limits *limits, const struct account *account, struct
     if (limits == NULL || account == NULL || account->unread == 0 ||
         account->unread < limits->conf.answer_bytes_per_principal)
         return 0;
-    limits_reached(limits, LIMIT_ANSWER_BYTES_PER_PRINCIPAL);
+    reach(limits, LIMIT_ANSWER_BYTES_PER_PRINCIPAL, account->who);
     return fault_set(fault, FAULT_TOO_MANY,
                      "%zu bytes of earlier answers are still to be read "
                      "(limits.answer_bytes_per_principal is %u)",
@@ -282,7 +328,7 @@ int limits_take_action(struct limits *limits, const struct principal *principal,
         order_append(limits, account);
         return 0;
     }
-    limits_reached(limits, LIMIT_ACTIONS_PER_MINUTE);
+    reach(limits, LIMIT_ACTIONS_PER_MINUTE, account->who);
     return fault_set(fault, FAULT_TOO_MANY,
                      "%.100s has begun as many actions as limits.actions_per_minute (%u) allows; "
                      "nothing was sent; the next may begin in %lld s",

@@ -25,6 +25,8 @@ enum limit {
     LIMIT_ACTIONS_PER_MINUTE,
     LIMIT_LOGIN_FAILURES_PER_ADDRESS,
     LIMIT_LOGIN_FAILURES_PER_USER,
+    LIMIT_QUEUE,
+    LIMIT_QUEUE_S,
     LIMITS
 };
 
@@ -36,8 +38,14 @@ struct limits *limits_new(const struct conf_limits *conf, struct fault *fault);
 void limits_free(struct limits *limits);
 void limits_configure(struct limits *limits, const struct conf_limits *conf);
 
-/* Counts that a limit was reached; and how often that has been since the start. */
-void limits_reached(struct limits *limits, enum limit limit);
+/* Counts that a limit was reached, and warns of it, each limit at most once a minute, with who did:
+ * the client of an address (or NULL: it is not known), or a principal. And how often that has been
+ * since the start. */
+void limits_reached(struct limits *limits, enum limit limit, const char *address);
+void limits_reached_by(struct limits *limits, enum limit limit, const struct principal *principal);
+/* The same for a head of more than so many fields: it counts as header_bytes, and is told as what it
+ * is. */
+void limits_fields_reached(struct limits *limits, unsigned most, const char *address);
 uint64_t limits_count(const struct limits *limits, enum limit limit);
 const char *limit_name(enum limit limit); /* "connections_per_address" ... */
 

@@ -18,6 +18,14 @@ struct trouble {
 void trouble_note(struct trouble *trouble, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* The same as a warning: it is somebody else's doing. */
+void trouble_warn(struct trouble *trouble, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* " (8 times more since the last line)", or "" for 0. */
+#define TROUBLE_MORE 64
+const char *trouble_more(unsigned count, char text[TROUBLE_MORE]);
+
 /* When there was trouble, and the log has it, logs that it is over. */
 void trouble_over(struct trouble *trouble, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

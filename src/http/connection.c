@@ -123,7 +123,8 @@ static void on_deadline(void *arg)
     struct connection *connection = arg;
     if (put_off(connection))
         return;
-    limits_reached(connection->listener->server->counts, connection->deadline);
+    limits_reached(connection->listener->server->counts, connection->deadline,
+                   connection->address);
     connection_cut(connection);
 }
 
@@ -223,13 +224,13 @@ static void count_down(struct http_server *server, struct address_count *count)
 
 /* Room for one more: where there is none, the one that has waited longest goes, first of those that
  * nobody knows. One whose caller is known and whose request is being answered never does. */
-static bool make_room(struct listener *listener)
+static bool make_room(struct listener *listener, const char *newcomer)
 {
     struct http_server *server = listener->server;
     struct places *places = places_of(listener);
     if (places->taken < server->limits.connections)
         return true;
-    limits_reached(server->counts, LIMIT_CONNECTIONS);
+    limits_reached(server->counts, LIMIT_CONNECTIONS, newcomer);
     struct connection *longest = NULL;
     for (enum wait_of wait = WAIT_STRANGER; wait < WAITS && longest == NULL; wait++)
         longest = places->first[wait];
@@ -244,19 +245,21 @@ enum MHD_Result connection_on_accept(void *cls, const struct sockaddr *address, 
 {
     struct listener *listener = cls;
     struct http_server *server = listener->server;
-    char key[64];
+    bool local = listener->address[0] == '\0';
+    char key[64], text[64];
     (void)len;
     if (server->refusing)
         return MHD_NO;
-    if (listener->address[0] != '\0' && address_key(address, key)) {
+    address_text(local ? NULL : address, text);
+    if (!local && address_key(address, key)) {
         const struct address_count *count = map_get(server->addresses, key);
         if (count != NULL && count->connections >= server->limits.connections_per_address) {
-            limits_reached(server->counts, LIMIT_CONNECTIONS_PER_ADDRESS);
+            limits_reached(server->counts, LIMIT_CONNECTIONS_PER_ADDRESS, text);
             log_debug("connection from %s refused: it has %u", key, count->connections);
             return MHD_NO;
         }
     }
-    return make_room(listener) ? MHD_YES : MHD_NO;
+    return make_room(listener, text) ? MHD_YES : MHD_NO;
 }
 
 /* A client that is gone without a word: who waits long for an answer sends nothing, and has no
@@ -292,6 +295,7 @@ static struct connection *connection_new(struct listener *listener, struct MHD_C
         return NULL;
     }
     connection->listener = listener;
+    connection->mhd = mhd;
     connection->fd = fd;
     info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     bool local = listener->address[0] == '\0';

@@ -40,9 +40,11 @@ struct connection {
     int fd;
     struct loop_timer *timer;
     enum limit deadline; /* what the timer counts */
+    struct MHD_Connection *mhd;
     bool known;          /* a request of it was authenticated */
     bool begun;          /* a request line came */
     bool late;           /* its deadline was put off: what it had sent was not read yet */
+    bool refused;        /* by libmicrohttpd, for its request line; and that was told */
     bool cut;            /* nothing that still comes from it counts */
     enum wait_of wait;   /* which list it stands in */
     struct connection *before, *behind;

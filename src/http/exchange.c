@@ -11,6 +11,7 @@
 #include "base/uuid.h"
 #include "core/auth.h"
 #include "http/exchange_state.h"
+#include "http/refused.h"
 #include "http/secure.h"
 
 static struct connection *connection_of(struct MHD_Connection *mhd)
@@ -66,8 +67,17 @@ static int refuse(struct http_exchange *exchange, unsigned status, enum fault_co
 static int refuse_size(struct http_exchange *exchange, unsigned status, enum limit limit,
                        const char *why)
 {
-    limits_reached(exchange->server->counts, limit);
+    limits_reached(exchange->server->counts, limit, exchange->connection->address);
     return refuse(exchange, status, FAULT_TOO_LARGE, why);
+}
+
+static int refuse_fields(struct http_exchange *exchange)
+{
+    char why[64];
+    snprintf(why, sizeof why, "The request has more than %d header fields.", GUARD_FIELDS_MAX);
+    limits_fields_reached(exchange->server->counts, GUARD_FIELDS_MAX,
+                          exchange->connection->address);
+    return refuse(exchange, 431, FAULT_TOO_LARGE, why);
 }
 
 /* What is hashed, looked up, or sent on to Keystone. */
@@ -94,10 +104,10 @@ static int check_sizes(struct http_exchange *exchange, const struct guard_field 
             return refuse_size(exchange, 431, LIMIT_TOKEN_BYTES,
                                "The request's credentials are too large.");
     }
-    if (count > GUARD_FIELDS_MAX || bytes + target_len + 20 > limits->header_bytes)
+    if (bytes + target_len + 20 > limits->header_bytes)
         return refuse_size(exchange, 431, LIMIT_HEADER_BYTES,
                            "The request's headers are too large.");
-    return 0;
+    return count > GUARD_FIELDS_MAX ? refuse_fields(exchange) : 0;
 }
 
 /* Cuts the query off the target and takes it apart. */
@@ -163,7 +173,8 @@ static int check_head(struct http_exchange *exchange, const char *method, const 
 static int skip_body(struct http_exchange *exchange, size_t len)
 {
     if (!exchange->too_large)
-        limits_reached(exchange->server->counts, LIMIT_BODY_BYTES);
+        limits_reached(exchange->server->counts, LIMIT_BODY_BYTES,
+                       exchange->connection->address);
     exchange->too_large = true;
     exchange->skipped += len;
     return exchange->skipped > SKIPPED_MAX ? -1 : 0;
@@ -438,6 +449,7 @@ void exchange_on_completed(void *cls, struct MHD_Connection *mhd, void **context
     if (exchange == NULL)
         return;
     struct connection *connection = exchange->connection;
+    refused_exchange(exchange);
     exchange_over(exchange);
     exchange_free(exchange);
     *context = NULL;

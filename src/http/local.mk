@@ -8,6 +8,7 @@ libnmid_a_SOURCES += \
 	src/http/fields.c \
 	src/http/guard.c src/http/guard.h \
 	src/http/lists.c \
+	src/http/refused.c src/http/refused.h \
 	src/http/route.c src/http/route.h \
 	src/http/secure.c src/http/secure.h \
 	src/http/server.c src/http/server.h \

@@ -14,6 +14,7 @@
 #include "core/tls.h"
 #include "http/certificates.h"
 #include "http/exchange_state.h"
+#include "http/refused.h"
 #include "http/secure.h"
 
 #define DRAIN_US 2000000
@@ -36,6 +37,7 @@ static void listener_run(struct listener *listener)
     MHD_UNSIGNED_LONG_LONG wait_ms = 0;
     listener->dirty = false;
     MHD_run(listener->daemon);
+    refused_settle(listener);
     secure_hold(listener);
     if (MHD_get_timeout(listener->daemon, &wait_ms) != MHD_YES)
         loop_timer_clear(listener->timer);
@@ -89,26 +91,14 @@ static size_t keep_escapes(void *cls, struct MHD_Connection *mhd, char *text)
 
 static void on_log(void *cls, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
-/* What does not fit into a connection's memory libmicrohttpd refuses by itself: a head of a megabyte
- * never comes to our guards. It tells nobody but its log. */
-static void count_refusal(struct limits *counts, const char *line)
-{
-    unsigned status = 0;
-    if (sscanf(line, "Error processing request (HTTP response code is %u", &status) != 1)
-        return;
-    if (status == MHD_HTTP_URI_TOO_LONG)
-        limits_reached(counts, LIMIT_URL_BYTES);
-    else if (status == MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE)
-        limits_reached(counts, LIMIT_HEADER_BYTES);
-}
 
 static void on_log(void *cls, const char *format, va_list args)
 {
-    const struct listener *listener = cls;
+    struct listener *listener = cls;
     char line[256];
     vsnprintf(line, sizeof line, format, args);
     line[strcspn(line, "\n")] = '\0';
-    count_refusal(listener->server->counts, line);
+    refused_line(listener, line);
     log_debug("http: %s", line);
 }
 

@@ -54,6 +54,7 @@ struct listener {
     struct loop_timer *timer; /* when the daemon wants to run without an event */
     bool dirty;               /* the daemon must run before the loop waits */
     bool closed;              /* accepts no more */
+    unsigned refused;         /* request lines, in this MHD_run(); it is not known yet whose */
     bool loopback;            /* TCP on a loopback address */
     char address[64];         /* numeric; "" for a UNIX socket */
     char label[80];           /* the same with its port: "127.0.0.1:8623" */

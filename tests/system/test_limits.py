@@ -114,7 +114,7 @@ class Limits(lab.TestCase):
                          [("limit", "too-many-requests", name)
                           for name in ("n4", "n3", "n3", "n3", "n3")])
         self.assertEqual(counters(self.metrics(nmid))["actions_per_minute"], 5)
-        self.assertEqual(nmid.log().count("limits.actions_per_minute (3) reached"), 1)
+        self.assertEqual(nmid.log().count("limits.actions_per_minute (3) reached by admin\n"), 1)
         # A reload is heard, and takes nothing back.
         nmid.reload(limits={"actions_per_minute": 0})
         self.assertEqual(self.request(nmid, "POST", "/v2.1/servers/n3/action", NMI)[0], 202)
@@ -143,6 +143,7 @@ class Limits(lab.TestCase):
         for client in clients:
             self.assertIn(b" 202 ", client.recv(65536))
         self.assertEqual(counters(self.metrics(nmid))["requests_per_principal"], 3)
+        self.assertIn("warning: limits.requests_per_principal (2) reached by admin\n", nmid.log())
         self.assertEqual(self.sim.count(self.sim.address(3)), 0)
         self.assertEqual(self.request(nmid, "POST", "/v2.1/servers/n3/action", NMI)[0], 202)
 
@@ -175,6 +176,8 @@ class Limits(lab.TestCase):
             pass
         lab.wait_for(lambda: ask()[0] == 200, 20, "the first to be over")
         self.assertGreaterEqual(counters(self.metrics(nmid))["answer_bytes_per_principal"], 1)
+        self.assertIn("warning: limits.answer_bytes_per_principal (65536) reached by admin\n",
+                      nmid.log())
 
     # ---- Clients who leave ----
 

@@ -112,7 +112,7 @@ class LimitsNet(lab.TestCase):
               f"{counters(text)['connections']} cut", file=sys.stderr)
         self.assertEqual(self.ask_here("GET", "/agent/v1/nodes/n0")[0], 200)
         self.assertEqual(flood.poll(), None)
-        self.assertEqual(nmid.log().count("limits.connections (500) reached"), 1)
+        self.assertEqual(nmid.log().count("warning: limits.connections (500) reached by 10.77."), 1)
 
     def test_known_address(self):
         """Where somebody was let in, the next connection is no stranger's: a flood from elsewhere
@@ -141,7 +141,7 @@ class LimitsNet(lab.TestCase):
         self.assertFalse(self.served(self.connect(nmid, "10.77.3.1")))
         self.assertTrue(self.served(self.connect(nmid, "10.77.3.2")))
         self.assertEqual(counters(self.metrics())["connections_per_address"], 1)
-        self.assertIn("limits.connections_per_address (3) reached", nmid.log())
+        self.assertIn("warning: limits.connections_per_address (3) reached by 10.77.3.1\n", nmid.log())
         for client in mine:  # the ones that stand are left alone
             self.assertTrue(self.served(client))
         mine.pop().close()
@@ -158,6 +158,7 @@ class LimitsNet(lab.TestCase):
             self.assertTrue(self.served(self.connect(nmid, address, "fd77::1")))
         for address in ("fd77::1", "fd77::3"):
             self.assertFalse(self.served(self.connect(nmid, address, "fd77::1")))
+        self.assertIn("limits.connections_per_address (2) reached by fd77::1\n", nmid.log())
         self.assertTrue(self.served(self.connect(nmid, "fd77:0:0:1::1", "fd77::1")))
         for _ in range(5):
             self.assertTrue(self.served(self.connect(nmid, "::1", "::1")))

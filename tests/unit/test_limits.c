@@ -24,7 +24,8 @@ void *__wrap_calloc(size_t count, size_t size)
 }
 
 static const struct conf_limits conf = {
-    .connections = 7, .requests_per_principal = 2, .answer_bytes_per_principal = 100000, .actions_per_minute = 6, .idle_s = 60};
+    .connections = 7, .requests_per_principal = 2, .answer_bytes_per_principal = 100000, .actions_per_minute = 6, .idle_s = 60,
+    .queue = 5, .queue_s = 9};
 static const struct principal alice = {.user = "alice", .method = "http_basic"};
 static const struct principal bob = {.user = "bob", .method = "http_basic"};
 
@@ -284,42 +285,114 @@ static void test_counters(void **state)
         "actions_per_minute",
         "login_failures_per_address",
         "login_failures_per_user",
+        "queue",
+        "queue_s",
     };
     for (enum limit limit = 0; limit < LIMITS; limit++) {
         assert_string_equal(limit_name(limit), names[limit]);
         assert_int_equal(limits_count(limits, limit), 0);
         for (unsigned i = 0; i <= limit; i++)
-            limits_reached(limits, limit);
+            limits_reached(limits, limit, NULL);
         assert_int_equal(limits_count(limits, limit), limit + 1);
     }
 }
 
-/* One line a minute for each, whatever comes. */
+/* What the log has, from log_begin() on. */
+static int log_fd, kept_fd;
+
+static void log_begin(void)
+{
+    char path[] = "/tmp/nmid-limits-XXXXXX";
+    log_fd = mkstemp(path);
+    assert_true(log_fd >= 0);
+    unlink(path);
+    kept_fd = dup(2);
+    assert_true(dup2(log_fd, 2) == 2);
+}
+
+static const char *log_end(void)
+{
+    static char text[8192];
+    dup2(kept_fd, 2);
+    close(kept_fd);
+    ssize_t len = pread(log_fd, text, sizeof text - 1, 0);
+    assert_true(len >= 0);
+    text[len] = '\0';
+    close(log_fd);
+    return text;
+}
+
+static unsigned count_in(const char *text, const char *part)
+{
+    unsigned count = 0;
+    for (; (text = strstr(text, part)) != NULL; text++)
+        count++;
+    return count;
+}
+
+/* One line a minute for each, whatever comes; and who it was. */
 static void test_log(void **state)
 {
     struct limits *limits = *state;
-    char path[] = "/tmp/nmid-limits-XXXXXX", text[4096] = "";
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    int kept = dup(2);
-    assert_true(dup2(fd, 2) == 2);
+    log_begin();
     for (unsigned i = 0; i < 1000; i++)
-        limits_reached(limits, LIMIT_CONNECTIONS);
+        limits_reached(limits, LIMIT_CONNECTIONS, i == 0 ? "192.0.2.1" : "192.0.2.2");
     for (unsigned i = 0; i < 1000; i++)
-        limits_reached(limits, LIMIT_IDLE_S);
+        limits_reached(limits, LIMIT_IDLE_S, "192.0.2.1");
     fake.mono += 61 * FAKE_SECOND;
-    limits_reached(limits, LIMIT_CONNECTIONS);
-    dup2(kept, 2);
-    close(kept);
-    assert_true(pread(fd, text, sizeof text - 1, 0) > 0);
-    close(fd);
-    unlink(path);
-    unsigned count = 0;
-    for (const char *at = text; (at = strstr(at, "limits.connections (7) reached")) != NULL; at++)
-        count++;
-    assert_int_equal(count, 2);
-    assert_non_null(strstr(text, "(999 times more since the last line)"));
-    assert_null(strstr(text, "idle_s"));
+    limits_reached(limits, LIMIT_CONNECTIONS, "2001:db8::1");
+    limits_reached(limits, LIMIT_CONNECTIONS, "2001:db8::1");
+    fake.mono += 61 * FAKE_SECOND;
+    limits_reached(limits, LIMIT_CONNECTIONS, NULL);
+    const char *text = log_end();
+    assert_int_equal(count_in(text, "\n"), 3);
+    assert_int_equal(count_in(text, "nmid: warning: limits.connections (7) reached"), 3);
+    assert_int_equal(count_in(text, "(7) reached by 192.0.2.1\n"), 1);
+    assert_int_equal(
+        count_in(text, "(7) reached by 2001:db8::1 (999 times more since the last line)\n"), 1);
+    assert_int_equal(count_in(text, "(7) reached (once more since the last line)\n"), 1);
+}
+
+/* Principals are told by name and project, and no name makes a line of its own, or a long one. */
+static void test_log_of_principals(void **state)
+{
+    struct limits *limits = *state;
+    struct fault fault = {0};
+    char name[1000];
+    memset(name, 'x', sizeof name);
+    name[sizeof name - 1] = '\0';
+    const struct principal demo = {.user = "alice", .project_id = "demo", .method = "keystone"};
+    const struct principal evil = {.user = "\nnmid: error: \033[31m", .method = "keystone"};
+    const struct principal named = {.user = name, .project_id = name, .method = "keystone"};
+    log_begin();
+    struct account *account = limits_enter(limits, &demo, &fault);
+    assert_int_equal(limits_hold_answer(limits, account, 200000, &fault), 0);
+    assert_int_equal(limits_may_list(limits, account, &fault), -1);
+    limits_enter(limits, &demo, &fault);
+    assert_null(limits_enter(limits, &demo, &fault));
+    assert_int_equal(take_all(limits, &evil), 6);
+    limits_reached_by(limits, LIMIT_QUEUE, &named);
+    limits_reached_by(limits, LIMIT_QUEUE_S, &alice);
+    limits_reached(limits, LIMIT_REQUEST_S, "unix");
+    limits_fields_reached(limits, 100, "192.0.2.1");
+    limits_fields_reached(limits, 100, "192.0.2.1");
+    const char *text = log_end();
+    assert_int_equal(count_in(text, "\n"), 7);
+    assert_int_equal(count_in(text, " warning: "), 7);
+    assert_int_equal(count_in(text, "limits.requests_per_principal (2) reached by alice (project demo)\n"), 1);
+    assert_int_equal(
+        count_in(text, "limits.answer_bytes_per_principal (100000) reached by alice (project demo)\n"), 1);
+    assert_int_equal(
+        count_in(text, "limits.actions_per_minute (6) reached by \\x0anmid: error: \\x1b[31m\n"), 1);
+    assert_int_equal(count_in(text, "limits.queue (5) reached by xxx"), 1);
+    assert_int_equal(count_in(text, "xxxxxxxxxx"), 2 * (100 - 9));
+    assert_int_equal(count_in(text, "limits.queue_s (9) reached by alice\n"), 1);
+    assert_int_equal(count_in(text, "limits.request_s (0) reached by a client of a UNIX socket\n"), 1);
+    assert_int_equal(count_in(text, "a request with more than 100 header fields was refused, from 192.0.2.1\n"), 1);
+    assert_int_equal(limits_count(limits, LIMIT_HEADER_BYTES), 2);
+    limits_drop_answer(account, 200000);
+    limits_leave(limits, account);
+    limits_leave(limits, account);
 }
 
 static void test_no_memory(void **state)
@@ -347,7 +420,9 @@ static void test_none(void **state)
     assert_null(limits_enter(NULL, &alice, &fault));
     limits_leave(NULL, NULL);
     assert_int_equal(limits_take_action(NULL, &alice, &fault), 0);
-    limits_reached(NULL, LIMIT_IDLE_S);
+    limits_reached(NULL, LIMIT_IDLE_S, NULL);
+    limits_reached_by(NULL, LIMIT_QUEUE, &alice);
+    limits_fields_reached(NULL, 100, "unix");
     limits_configure(NULL, &conf);
     assert_int_equal(limits_count(NULL, LIMIT_IDLE_S), 0);
     limits_free(NULL);
@@ -368,6 +443,7 @@ int main(void)
         CASE(test_counters),
         CASE(test_long_request),
         CASE(test_log),
+        CASE(test_log_of_principals),
         CASE(test_none),
         CASE(test_no_memory),
     };
