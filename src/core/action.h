@@ -51,7 +51,7 @@ struct action {
     enum action_state durable; /* what the journal has, or what is told all the same */
     bool recorded;             /* *accepted* is on disk */
     struct action_wait *waits;
-    struct action *next;         /* in the window's queue */
+    struct action *next, **link; /* in the window's queue; link is NULL: it is not there */
     struct action *next_telling; /* finished, and its callers wait for the journal */
     bool started;                /* holds a place in the window */
     void (*go)(void *arg);       /* the driver waits for *sent* on disk */

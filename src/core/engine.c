@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The engine. engine_submit() is the ladder; the window lets so many actions out at once; a driver
- * takes each to its one action_finish(); the journal hears of every state before anybody else. */
+/* The engine. engine_submit() is the ladder; the window lets so many actions out at once (both in
+ * files of their own); a driver takes each to its one action_finish(); the journal hears of every
+ * state before anybody else. */
 #include "core/engine.h"
 
 #include <stdarg.h>
@@ -32,7 +33,6 @@ struct engine *engine_new(struct loop *loop, const struct conf *conf,
     engine->loop = loop;
     engine->conf = conf;
     engine->journal = journal;
-    engine->queue_end = &engine->queue;
     wait_queue_init(&engine->waits, loop);
     journal_on_done(journal, engine_on_journal, engine);
     for (size_t i = 0; drivers[i] != NULL && i < DRIVERS_MAX; i++) {
@@ -44,7 +44,7 @@ struct engine *engine_new(struct loop *loop, const struct conf *conf,
         engine->drivers[i] = drivers[i];
     }
     if (loop_before_wait(loop, on_before_wait, engine, fault) < 0 ||
-        engine_source_begin(engine, fault) < 0 ||
+        engine_source_begin(engine, fault) < 0 || engine_queue_begin(engine, fault) < 0 ||
         engine_record_begin(engine, fault) < 0) {
         engine_free(engine);
         return NULL;
@@ -62,6 +62,7 @@ void engine_free(struct engine *engine)
         wait_cancel(engine->waits.due);
     journal_on_done(engine->journal, NULL, NULL);
     engine_record_end(engine);
+    engine_queue_end(engine);
     ironic_free(engine->ironic);
     map_free(engine->occupied);
     free(engine);
@@ -74,7 +75,7 @@ void engine_reload(struct engine *engine, const struct conf *conf)
     callbacks_configure(engine->callbacks, &conf->callback);
     for (size_t i = 0; i < DRIVERS_MAX && engine->drivers[i] != NULL; i++)
         engine->drivers[i]->configure(engine->instances[i], &conf->ipmi);
-    engine_pump(engine); /* the window may have grown */
+    engine_pump(engine); /* the window may have grown, limits.queue_s be another */
 }
 
 void *engine_instance(const struct engine *engine, const struct driver *driver)
@@ -182,77 +183,6 @@ void engine_vacate(struct engine *engine, struct node *node)
     free(occupation);
 }
 
-/* ---- The window ---- */
-
-void engine_enqueue(struct engine *engine, struct action *action)
-{
-    action->next = NULL;
-    action->queued_mono = clock_mono_us();
-    *engine->queue_end = action_ref(action);
-    engine->queue_end = &action->next;
-    engine->queued++;
-}
-
-static struct action *queue_take(struct engine *engine)
-{
-    struct action *action = engine->queue;
-    if (action == NULL)
-        return NULL;
-    engine->queue = action->next;
-    if (engine->queue == NULL)
-        engine->queue_end = &engine->queue;
-    engine->queued--;
-    return action;
-}
-
-static void start(struct engine *engine, struct action *action)
-{
-    const struct driver *driver = action->node->driver;
-    engine->in_window++;
-    action->started = true;
-    driver->start(engine_instance(engine, driver), action);
-}
-
-/* Has a reload given this node another BMC, or none, while its action waited? Then its BMC may by
- * now be another machine's. */
-static bool was_moved(const struct engine *engine, const struct node *node)
-{
-    const struct node *now = node_table_find(engine->conf->nodes, node->uuid);
-    if (now == NULL || now->driver != node->driver || now->target == NULL || node->target == NULL)
-        return now == NULL || now->driver != node->driver || now->target != node->target;
-    return strcmp(now->target, node->target) != 0;
-}
-
-/* Starts what the window has room for. Not recursive: an action that finishes inside its own
- * start() only makes room for the loop here. */
-void engine_pump(struct engine *engine)
-{
-    if (engine->pumping)
-        return;
-    engine->pumping = true;
-    while (!engine->draining && engine->queue != NULL &&
-           engine->in_window < engine->conf->ipmi.window) {
-        struct action *action = queue_take(engine);
-        if (action->state == ACTION_FINISHED) { /* given up while it waited */
-            action_unref(action);
-            continue;
-        }
-        if (clock_mono_us() - action->queued_mono > engine->conf->limits.queue_s * INT64_C(1000000))
-            action_finish(action, OUTCOME_FAILED, FAULT_OVERLOADED,
-                          "it waited for its turn for more than %u s (limits.queue_s); nothing was "
-                          "sent: by now the machine may be another's, or up again",
-                          engine->conf->limits.queue_s);
-        else if (was_moved(engine, action->node))
-            action_finish(action, OUTCOME_FAILED, FAULT_NODE_NOT_FOUND,
-                          "a reload took the node away, or gave it another BMC, while its action "
-                          "waited; nothing was sent");
-        else
-            start(engine, action);
-        action_unref(action);
-    }
-    engine->pumping = false;
-}
-
 /* ---- What drivers call ---- */
 
 void action_sending(struct action *action, loop_fn *go, void *arg)
@@ -290,6 +220,7 @@ void action_finish(struct action *action, enum action_outcome outcome, enum faul
 
     struct engine *engine = action->engine;
     action_ref(action);
+    engine_queue_leave(engine, action);
     engine_vacate(engine, action->node);
     if (action->started)
         engine->in_window--;
@@ -397,10 +328,8 @@ void engine_drain(struct engine *engine, loop_fn *done, void *arg)
     engine->draining = true;
     engine->drained = done;
     engine->drained_arg = arg;
-    for (struct action *action; (action = queue_take(engine)) != NULL; action_unref(action)) {
-        if (action->state != ACTION_FINISHED)
-            action_finish(action, OUTCOME_FAILED, FAULT_STOPPING, "%s", why);
-    }
+    while (engine->queue != NULL)
+        action_finish(engine->queue, OUTCOME_FAILED, FAULT_STOPPING, "%s", why);
     revoke_all(engine);
     for (size_t i = 0; i < DRIVERS_MAX && engine->drivers[i] != NULL; i++)
         engine->drivers[i]->abort(engine->instances[i], NULL, FAULT_STOPPING, why);

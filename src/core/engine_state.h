@@ -28,6 +28,7 @@ struct engine {
     struct map *occupied; /* by UUID and by BMC target: the same struct occupation twice */
     struct wait_queue waits;
     struct action *queue, **queue_end; /* waits for the window, counted */
+    struct loop_timer *expiry;         /* when the first of these has waited for too long */
     size_t queued, in_window;
     bool pumping, draining;
     bool lost; /* an end could not even be remembered: nothing new until a restart */
@@ -47,8 +48,12 @@ struct engine {
 struct occupation *engine_occupy(struct engine *engine, struct node *node, struct action *action);
 void engine_vacate(struct engine *engine, struct node *node);
 
-/* Queues an action for the window, and lets out what the window has room for. */
+/* engine_queue.c: queues an action for the window; takes it out when it is there, whatever its
+ * place; lets out what the window has room for, and fails what has waited for too long. */
+int engine_queue_begin(struct engine *engine, struct fault *fault);
+void engine_queue_end(struct engine *engine); /* the queue is empty; allowed without a beginning */
 void engine_enqueue(struct engine *engine, struct action *action);
+void engine_queue_leave(struct engine *engine, struct action *action);
 void engine_pump(struct engine *engine);
 
 /* The driver's instance. */

@@ -187,12 +187,16 @@ int engine_check_daemon(const struct engine *engine, struct fault *fault)
     return journal_check(engine->journal, fault);
 }
 
-static int check_queue(const struct engine *engine, struct fault *fault)
+static int check_queue(const struct engine *engine, const struct principal *caller,
+                       struct fault *fault)
 {
-    if (engine->queued < engine->conf->limits.queue)
+    unsigned most = engine->conf->limits.queue;
+    if (engine->queued < most)
         return 0;
-    return fault_set(fault, FAULT_OVERLOADED, "%zu actions wait already; nothing was sent",
-                     engine->queued);
+    limits_reached_by(engine->limits, LIMIT_QUEUE, caller);
+    return fault_set(fault, FAULT_OVERLOADED,
+                     "%zu %s already (limits.queue is %u); nothing was sent", engine->queued,
+                     engine->queued == 1 ? "action waits" : "actions wait", most);
 }
 
 bool engine_take_request(struct engine *engine, struct action *action,
@@ -251,7 +255,7 @@ static int climb_rest(struct engine *engine, const struct request *request, stru
                        fault) < 0)
         return -1;
     climb->rung = "daemon";
-    if (engine_check_daemon(engine, fault) < 0 || check_queue(engine, fault) < 0)
+    if (engine_check_daemon(engine, fault) < 0 || check_queue(engine, request->caller, fault) < 0)
         return -1;
     /* The last: what was refused for another reason, or is a repeat, takes nothing. */
     climb->rung = "limit";

@@ -6,7 +6,7 @@ libnmid_a_SOURCES += \
 	src/core/callback_send.c \
 	src/core/driver.h \
 	src/core/engine.c src/core/engine.h src/core/engine_state.h \
-	src/core/engine_record.c \
+	src/core/engine_queue.c src/core/engine_record.c \
 	src/core/journal.c src/core/journal.h src/core/journal_more.h src/core/journal_state.h \
 	src/core/journal_audit.c src/core/journal_audit.h src/core/journal_db_audit.c \
 	src/core/journal_ops.c src/core/journal_ops.h \

@@ -94,8 +94,9 @@ TESTS += tests/system/test_login_limits.py
 EXTRA_DIST += tests/system/test_login_limits.py
 
 # What a caller may take; in a network namespace too.
-TESTS += tests/system/test_limits.py tests/system/test_limits_net.py
-EXTRA_DIST += tests/system/test_limits.py tests/system/test_limits_net.py \
+TESTS += tests/system/test_limits.py tests/system/test_limits_told.py tests/system/test_limits_net.py
+EXTRA_DIST += tests/system/test_limits.py tests/system/test_limits_told.py \
+	tests/system/test_limits_net.py \
 	tests/system/slow_clients.py
 
 # The host: what a service manager hears, systemd's files, nmid under its own unit, in a container.

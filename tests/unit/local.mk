@@ -258,6 +258,12 @@ tests_unit_test_limits_SOURCES = tests/unit/test_limits.c $(FAKE_LOOP)
 tests_unit_test_limits_CPPFLAGS = $(UNIT_FLAGS)
 tests_unit_test_limits_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_limits_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc
+check_PROGRAMS += tests/unit/test_engine_queue
+TESTS += tests/unit/test_engine_queue
+tests_unit_test_engine_queue_SOURCES = tests/unit/test_engine_queue.c tests/unit/engine_rig.c \
+	tests/unit/engine_rig.h $(FAKE_LOOP)
+tests_unit_test_engine_queue_CPPFLAGS = $(UNIT_FLAGS)
+tests_unit_test_engine_queue_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_day_SOURCES = tests/unit/test_day.c $(FAULT_VFS)
 tests_unit_test_day_CPPFLAGS = $(UNIT_FLAGS)
 tests_unit_test_day_LDADD = $(NMID_LIBS) $(CMOCKA_LIBS)

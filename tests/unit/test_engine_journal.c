@@ -282,6 +282,8 @@ static void test_accepted_fails_in_queue(void **state)
     struct action *second = submit(rig, 1);
     rig_until_durable(rig, second, ACTION_FINISHED);
     assert_unrecorded(second);
+    engine_counts(rig->engine, &counts);
+    assert_int_equal(counts.queued, 0); /* and takes no place there */
     stub.verdict[ACTION_ACCEPTED] = GOOD;
     struct action *third = submit(rig, 2);
     rig_finish(rig, 0, OUTCOME_DELIVERED, FAULT_NONE);
