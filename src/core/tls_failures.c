@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* No more lines are remembered than there may be in a minute: a line that is older than that says
- * nothing of what may be logged now. So a flood from ever new addresses takes no memory. */
+ * nothing of what may be logged now. So a flood from ever new addresses, or with ever new subjects,
+ * takes no memory. */
 #include "core/tls_failures.h"
 
 #include <stdbool.h>
@@ -9,15 +10,16 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/trouble.h"
 
 #define QUIET_US INT64_C(60000000)
 
-/* A line that was logged. */
+/* A line that was logged. What it says of an address is why, the reason and the subject. */
 struct line {
     int64_t at; /* 0: none */
-    enum tls_cause cause;
     char address[64];
-    unsigned unlogged; /* of the same address and cause since */
+    char why[TLS_WHY_MAX];
+    unsigned unlogged; /* of the same words since */
 };
 
 struct tls_failures {
@@ -64,13 +66,25 @@ static void drop(struct tls_failures *failures, unsigned count, int64_t now)
     failures->unlogged += count;
 }
 
-static struct line *find(struct tls_failures *failures, enum tls_cause cause, const char *address)
+static bool is_fresh(const struct line *line, int64_t now)
 {
+    return line->at != 0 && now - line->at < QUIET_US;
+}
+
+/* The line of these words; and how many fresh ones the address has. */
+static struct line *find(struct tls_failures *failures, const char *address, const char *why,
+                         int64_t now, unsigned *ret_fresh)
+{
+    struct line *found = NULL;
+    *ret_fresh = 0;
     for (struct line *line = failures->lines; line < failures->lines + TLS_FAILURE_LINES; line++) {
-        if (line->at != 0 && line->cause == cause && strcmp(line->address, address) == 0)
-            return line;
+        if (line->at == 0 || strcmp(line->address, address) != 0)
+            continue;
+        *ret_fresh += is_fresh(line, now);
+        if (strncmp(line->why, why, sizeof line->why - 1) == 0)
+            found = line;
     }
-    return NULL;
+    return found;
 }
 
 /* The one that has been there longest; NULL when even that is younger than a minute. */
@@ -81,48 +95,47 @@ static struct line *find_old(struct tls_failures *failures, int64_t now)
         if (line->at < oldest->at)
             oldest = line;
     }
-    return oldest->at == 0 || now - oldest->at >= QUIET_US ? oldest : NULL;
+    return is_fresh(oldest, now) ? NULL : oldest;
 }
 
-/* May this one have a line? *ret_more: how many like it had none. */
-static bool take_line(struct tls_failures *failures, enum tls_cause cause, const char *address,
+/* May this one have a line? *ret_more: how many of the same words had none. */
+static bool take_line(struct tls_failures *failures, const char *address, const char *why,
                       unsigned *ret_more)
 {
     int64_t now = clock_mono_us();
-    struct line *line = find(failures, cause, address);
-    if (line != NULL && now - line->at < QUIET_US) {
+    unsigned fresh;
+    struct line *line = find(failures, address, why, now, &fresh);
+    if (line != NULL && (is_fresh(line, now) || fresh >= TLS_FAILURE_LINES_EACH)) {
         line->unlogged++;
         return false;
     }
     if (line != NULL) {
         *ret_more = line->unlogged;
-    } else if ((line = find_old(failures, now)) != NULL) {
+    } else if (fresh < TLS_FAILURE_LINES_EACH && (line = find_old(failures, now)) != NULL) {
         drop(failures, line->unlogged, now);
     } else {
         drop(failures, 1, now);
         return false;
     }
-    *line = (struct line){.at = now, .cause = cause};
+    *line = (struct line){.at = now};
     snprintf(line->address, sizeof line->address, "%s", address);
+    snprintf(line->why, sizeof line->why, "%s", why);
     return true;
 }
 
 void tls_failures_note(struct tls_failures *failures, enum tls_cause cause, const char *address,
                        const char *why)
 {
-    unsigned more = 0;
+    unsigned count = 0;
+    char more[TROUBLE_MORE];
     if (failures != NULL) {
         failures->counts[cause]++;
-        if (!take_line(failures, cause, address, &more)) {
+        if (!take_line(failures, address, why, &count)) {
             log_debug("TLS with %s failed: %s", address, why);
             return;
         }
     }
-    if (more > 0)
-        log_warning("TLS with %s failed: %s (%u times more since the last line)", address, why,
-                    more);
-    else
-        log_warning("TLS with %s failed: %s", address, why);
+    log_warning("TLS with %s failed: %s%s", address, why, trouble_more(count, more));
 }
 
 uint64_t tls_failures_count(const struct tls_failures *failures, enum tls_cause cause)

@@ -17,7 +17,9 @@ enum tls_cause {
     TLS_CAUSES
 };
 
-#define TLS_FAILURE_LINES 20 /* a minute, at most */
+#define TLS_FAILURE_LINES      20  /* a minute, at most */
+#define TLS_FAILURE_LINES_EACH 10  /* of one address: who shows ever new subjects hides nobody else */
+#define TLS_WHY_MAX            512 /* with its end; what is longer counts as the same */
 
 struct tls_failures;
 
@@ -25,10 +27,11 @@ struct tls_failures;
 struct tls_failures *tls_failures_new(struct loop *loop, struct fault *fault);
 void tls_failures_free(struct tls_failures *failures); /* NULL-safe */
 
-/* One more. Logs "TLS with ADDRESS failed: WHY", each cause of an address at most once a minute,
- * and no more than TLS_FAILURE_LINES lines a minute in all; those that had no line are counted in a
- * later one: of the same address and cause, or, when more addresses failed than there are lines, in
- * one at the end of the minute. failures may be NULL: then every one has its line. */
+/* One more. Logs "TLS with ADDRESS failed: WHY", where WHY has the reason and the subject that the
+ * client showed: the same words at most once a minute, and no more than TLS_FAILURE_LINES lines a
+ * minute in all, TLS_FAILURE_LINES_EACH of one address; those that had no line are counted in a later
+ * one: of the same words, or, when there were too many different ones, in one at the end of the
+ * minute. failures may be NULL: then every one has its line. */
 void tls_failures_note(struct tls_failures *failures, enum tls_cause cause, const char *address,
                        const char *why);
 

@@ -37,7 +37,7 @@ struct tls_session {
     bool finished; /* and ours left, which in TLS 1.3 is earlier */
     bool accepted; /* its client was verified, or has no certificate and needs none */
     enum tls_cause cause;
-    char why[512]; /* of the cause, or "" */
+    char why[TLS_WHY_MAX]; /* of the cause, or "" */
     char *subject; /* or NULL */
 };
 

@@ -204,6 +204,34 @@ class Failures(Told):
             self.daemon.stop()
         self.assertEqual(len(told), 4)
 
+    def test_each_has_its_line(self):
+        """From one address, within a minute: why each was refused is told, and how often is said only
+        of itself."""
+        alice = self.pki.client("CN=alice,O=example", self.ca)
+        other = self.pki.ca("other")
+        refused = [(self.pki.client("CN=mallory", other), "CN=mallory: the certificate issuer is unknown"),
+                   (self.pki.client("CN=alice,O=example", other),
+                    "CN=alice,O=example: the certificate issuer is unknown"),
+                   (self.pki.expired("CN=alice,O=example", self.ca), "CN=alice,O=example: the "
+                    "certificate chain uses expired certificate"),
+                   (self.pki.future("CN=alice,O=example", self.ca), "CN=alice,O=example: the "
+                    "certificate chain uses not yet valid certificate"),
+                   (self.pki.sign("CN=alice,O=example", self.ca, f"{pki.LEAF}extendedKeyUsage = "
+                                  "serverAuth\n"), "CN=alice,O=example: the certificate chain does "
+                                                   "not match the intended purpose"),
+                   (alice, "CN=alice,O=example: the certificate chain is revoked")]
+        self.serve(tls=self.verifying(client_crl_file=self.pki.crl(self.ca, [alice])))
+        for _ in range(3):
+            for client, _ in refused:
+                context = self.context()
+                context.load_cert_chain(client.certificate, client.key)
+                self.assertIsInstance(self.ask(context=context), str)
+        lab.wait_for(lambda: self.failed(self.metrics(self.bob))["client_certificate"] == 18, 20, "all")
+        for _, words in refused:
+            self.assertEqual(self.daemon.log().count(f"TLS with 127.0.0.1 failed: {words}"), 1, words)
+        self.assertEqual(self.daemon.log().count("TLS with"), len(refused))
+        self.assertNotIn("more since", self.daemon.log())
+
     def test_a_hostile_subject(self):
         """It is the client's own words, from an authority of its own."""
         other = self.pki.ca("other")
