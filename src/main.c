@@ -191,10 +191,10 @@ static bool reload(struct daemon *daemon)
         log_warning("state_dir changes only with a restart");
     journal_configure(daemon->journal, conf->limits.history, conf->limits.history_days);
     audit_configure(daemon->audit, &conf->audit);
-    limits_configure(daemon->limits, &conf->limits);
     attempts_configure(daemon->attempts, &conf->limits);
     engine_reload(daemon->engine, conf);
     http_server_configure(daemon->server, &conf->limits);
+    limits_configure(daemon->limits, http_server_limits(daemon->server)); /* the log names these */
     switch_listeners(daemon, next);
     daemon->now = next;
     generation_leave(last); /* the checks that it has under way are still its own */
@@ -340,6 +340,7 @@ static int daemon_start(struct daemon *daemon, struct conf *conf, struct fault *
     if ((daemon->server = http_server_new(daemon->loop, &conf->limits, fault)) == NULL)
         return -1;
     http_server_set_limits(daemon->server, daemon->limits);
+    limits_configure(daemon->limits, http_server_limits(daemon->server));
     if (mount_contracts(daemon, fault) < 0)
         return -1;
     return listen_all(daemon, fault);

@@ -239,12 +239,31 @@ struct http_server *http_server_new(struct loop *loop, const struct conf_limits 
     return server;
 }
 
+/* A connection has the memory of the start. More than half of it would sometimes fit beside what
+ * libmicrohttpd makes of it, and sometimes not: so no head is larger. */
+static void fit_memory(struct conf_limits *limits, size_t memory)
+{
+    unsigned most = (unsigned)(memory / 2);
+    if (memory == 0 || limits->header_bytes <= most)
+        return;
+    log_warning("limits.header_bytes grows beyond %u only with a restart: until then it is %u, and "
+                "url_bytes and token_bytes are no more than that",
+                most, most);
+    limits->header_bytes = most;
+    limits->url_bytes = limits->url_bytes < most ? limits->url_bytes : most;
+    limits->token_bytes = limits->token_bytes < most ? limits->token_bytes : most;
+}
+
 void http_server_configure(struct http_server *server, const struct conf_limits *limits)
 {
     server->limits = *limits;
     server->limits.connections = connections_fitting(limits->connections);
-    if (server->memory != 0 && memory_for(limits) > server->memory)
-        log_warning("limits.header_bytes grows beyond %zu only with a restart", server->memory / 2);
+    fit_memory(&server->limits, server->memory);
+}
+
+const struct conf_limits *http_server_limits(const struct http_server *server)
+{
+    return &server->limits;
 }
 
 void http_server_set_limits(struct http_server *server, struct limits *limits)

@@ -19,8 +19,11 @@ struct http_server *http_server_new(struct loop *loop, const struct conf_limits 
                                     struct fault *fault);
 
 /* New limits after a reload, for what comes in from now on; the memory of each connection stays as
- * it was when its listener was opened. */
+ * it was when its listener was opened, and so does the most that header_bytes can be. */
 void http_server_configure(struct http_server *server, const struct conf_limits *limits);
+
+/* Those in force: what was configured, as far as memory and descriptors allow it. */
+const struct conf_limits *http_server_limits(const struct http_server *server);
 
 /* The contract is borrowed until http_server_free(); self is handed to its handlers. */
 int http_server_mount(struct http_server *server, const struct http_contract *contract, void *self,

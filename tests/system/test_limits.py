@@ -55,25 +55,49 @@ class Limits(lab.TestCase):
         self.assertEqual(status, 200)
         return text.decode()
 
+    def ask(self, nmid, size, path="/healthz", pieces=1):
+        """The status of a request whose head has this size; 0: the connection was reset while it was
+        still being sent."""
+        piece = f"X: {'y' * ((size - len(path) - 60) // pieces - 5)}\r\n"
+        head_of = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{piece * pieces}\r\n".encode()
+        with self.connect(nmid) as client, contextlib.suppress(ConnectionError):
+            client.sendall(head_of)
+            return int(client.recv(12, socket.MSG_WAITALL)[9:] or 0)
+        return 0
+
+    def ask_path(self, nmid, size):
+        return self.ask(nmid, size + 100, "/" + "y" * (size - 1))
+
     def test_larger_heads_after_a_reload(self):
-        """Connections have the memory that they had at the start: the log says what it is enough
-        for, and is right."""
-        nmid = self.nmid([], listen=[{"address": "127.0.0.1", "port": 0}],
-                         limits={"header_bytes": 1024})
-
-        def ask(size):
-            headers = {f"X-{number}": "y" * 900 for number in range(size // 910)}
-            return self.request(nmid, "GET", "/healthz", headers=headers)[0]
-
-        self.assertEqual(ask(2000), 431)
+        """Connections have the memory that they had at the start. No head is larger than what it is
+        always enough for: log, counters and answers say the same."""
+        more = {"header_bytes": 65536, "url_bytes": 60000, "token_bytes": 60000}
         told = "limits.header_bytes grows beyond 16384 only with a restart"
-        self.assertNotIn(told, nmid.reload(limits={"header_bytes": 16384}))
-        self.assertEqual([ask(15000), ask(17000)], [200, 431])
-        self.assertIn(told, nmid.reload(limits={"header_bytes": 65536}))
-        self.assertEqual([ask(15000), ask(60000)], [200, 431])
-        nmid.stop()
+        for start in (1024, 16384):
+            nmid = self.nmid([], listen=[{"address": "127.0.0.1", "port": 0}],
+                             limits={"header_bytes": start})
+            self.assertNotIn(told, nmid.reload(limits={"header_bytes": 16384}))
+            self.assertEqual(self.ask(nmid, 15000), 200)
+            self.assertIn(told, nmid.reload(limits=more))
+            for size in (17000, 20000, 30000, 33000, 60000):
+                for pieces in (1, 40):
+                    self.assertIn(self.ask(nmid, size, pieces=pieces),
+                                  (431, 0) if size > 20000 else (431,), size)
+            self.assertEqual([self.ask(nmid, size, pieces=90) for size in (15000, 16000)], [200] * 2)
+            self.assertEqual([self.ask_path(nmid, size) for size in (15000, 17000, 20000)],
+                             [404, 414, 414])
+            self.assertIn(self.ask_path(nmid, 33000), (414, 0))
+            reached = counters(self.metrics(nmid))
+            self.assertEqual({name: count for name, count in reached.items() if count},
+                             {"header_bytes": 10, "url_bytes": 3})
+            self.assertEqual(re.findall(r"limits\.(\w+) \((\d+)\) reached", nmid.log()),
+                             [("header_bytes", "16384"), ("url_bytes", "16384")])
+            nmid.stop()
         nmid.start()
-        self.assertEqual([ask(60000), ask(70000)], [200, 431])
+        self.assertEqual([self.ask(nmid, size) for size in (60000, 70000)], [200, 431])
+        self.assertEqual([self.ask_path(nmid, size) for size in (59000, 61000)], [404, 414])
+        self.assertIn("limits.header_bytes grows beyond 65536 only with a restart",
+                      nmid.reload(limits={"header_bytes": 65537}))
 
     def check_words(self, nmid, node, limit):
         """One refusal by each contract, in its words."""
