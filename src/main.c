@@ -165,11 +165,32 @@ static void tell_status(void *arg, char text[NOTIFY_STATUS_MAX])
 
 /* ---- Signals ---- */
 
+/* Against what is in force: by itself a certificate that is out of date is no mistake. */
+static bool certificates_are_good(const struct daemon *daemon, const struct conf *conf)
+{
+    bool good = true;
+    for (size_t i = 0; i < daemon->listening_count; i++) {
+        const struct listening *listening = &daemon->listening[i];
+        size_t at = generation_find(listening->generation, listening->at, conf);
+        struct fault fault = {0};
+        if (at == conf->listener_count ||
+            http_server_check_tls(daemon->server, i, &conf->listeners[at].tls, &fault) == 0)
+            continue;
+        log_error("%s: %s", daemon->conf_path, fault.message);
+        good = false;
+    }
+    return good;
+}
+
 /* What the file says now, with all that can go wrong behind it; or NULL. */
 static struct generation *next_generation(struct daemon *daemon)
 {
     struct fault fault = {0};
     struct conf *conf = load_configuration(daemon->conf_path);
+    if (conf != NULL && !certificates_are_good(daemon, conf)) {
+        conf_free(conf);
+        return NULL;
+    }
     struct generation *next =
         conf == NULL ? NULL : generation_new(daemon->generations, conf, &fault);
     if (conf != NULL && next == NULL)

@@ -266,10 +266,12 @@ static int remember(struct tls *tls, gnutls_x509_crt_t *chain, unsigned count)
     size_t size = sizeof tls->fingerprint;
     name_of(chain[0], name);
     tls->name = strdup(strcmp(name, "it") == 0 ? "a certificate without a subject" : name);
-    tls->expires = gnutls_x509_crt_get_expiration_time(chain[0]);
-    for (unsigned i = 1; i < count; i++) {
+    for (unsigned i = 0; i < count; i++) {
+        time_t begins = gnutls_x509_crt_get_activation_time(chain[i]);
         time_t ends = gnutls_x509_crt_get_expiration_time(chain[i]);
-        if (ends < tls->expires)
+        if (i == 0 || begins > tls->begins)
+            tls->begins = begins;
+        if (i == 0 || ends < tls->expires)
             tls->expires = ends;
     }
     int error =
@@ -456,6 +458,11 @@ void tls_unref(struct tls *tls)
 const char *tls_name(const struct tls *tls)
 {
     return tls->name;
+}
+
+int64_t tls_begins(const struct tls *tls)
+{
+    return tls->begins;
 }
 
 int64_t tls_expires(const struct tls *tls)

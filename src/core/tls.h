@@ -40,9 +40,10 @@ struct tls *tls_load(const struct conf_tls *conf, struct tls_notes *ret_notes, s
 struct tls *tls_ref(struct tls *tls);
 void tls_unref(struct tls *tls); /* NULL-safe */
 
-/* The listener's certificate: its subject; when it, or the first of those behind it in the file,
- * expires (seconds since 1970); and whether two are the same. */
+/* The listener's certificate: its subject; from when on and until when it and all behind it in the
+ * file are valid (seconds since 1970); and whether two are the same. */
 const char *tls_name(const struct tls *tls);
+int64_t tls_begins(const struct tls *tls);
 int64_t tls_expires(const struct tls *tls);
 bool tls_is_same(const struct tls *a, const struct tls *b);
 

@@ -31,6 +31,12 @@ const char *tls_name(const struct tls *tls)
     return "";
 }
 
+int64_t tls_begins(const struct tls *tls)
+{
+    (void)tls;
+    return 0;
+}
+
 int64_t tls_expires(const struct tls *tls)
 {
     (void)tls;

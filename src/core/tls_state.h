@@ -13,6 +13,7 @@ struct tls {
     gnutls_priority_t priority;
     enum conf_verify verify;
     char *name;                    /* of its own certificate */
+    int64_t begins;                /* the last of its chain to be valid */
     int64_t expires;               /* the first of its chain */
     unsigned char fingerprint[32]; /* of its own certificate: SHA-256 */
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What is told of the listeners' TLS: in the log, which certificate is in force and that it expires
- * soon; in /metrics, until when it is good, and how many handshakes failed. */
+ * soon; in /metrics, until when it is good, and how many handshakes failed. And which certificate
+ * may not come into force. */
 #ifndef NMID_HTTP_CERTIFICATES_H
 #define NMID_HTTP_CERTIFICATES_H
 
@@ -9,6 +10,8 @@
 #include <stdint.h>
 #include "core/tls_failures.h"
 
+struct conf_tls;
+struct fault;
 struct http_exchange;
 struct http_server;
 struct listener;
@@ -19,6 +22,11 @@ int certificates_watch(struct http_server *server, struct fault *fault);
 /* "listening on 127.0.0.1:8623", and with which certificate; that it has another one now. */
 void certificates_log_listening(const struct listener *listener);
 void certificates_log_change(const struct listener *listener);
+
+/* 0: the listener may have these next. -1 with FAULT_CONF: they are out of date, and the one in force
+ * is not, so every client that comes would fail. */
+int certificates_check_next(const struct listener *listener, const struct conf_tls *next,
+                            struct fault *fault);
 
 /* Of the exchange's server: handshakes that have failed since the start. */
 uint64_t http_tls_failures(const struct http_exchange *exchange, enum tls_cause cause);

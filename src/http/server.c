@@ -199,6 +199,17 @@ void http_server_set_auth(struct http_server *server, size_t n, struct auth *aut
     }
 }
 
+int http_server_check_tls(const struct http_server *server, size_t n, const struct conf_tls *next,
+                          struct fault *fault)
+{
+    for (const struct listener *listener = server->listeners; listener != NULL;
+         listener = listener->next) {
+        if (listener->number == n)
+            return certificates_check_next(listener, next, fault);
+    }
+    return 0;
+}
+
 void http_server_set_tls(struct http_server *server, size_t n, struct tls *tls)
 {
     for (struct listener *listener = server->listeners; listener != NULL;

@@ -38,6 +38,11 @@ int http_server_listen(struct http_server *server, const struct conf_listener *l
  * the old one has under way are still its own: it answers them when it is freed. */
 void http_server_set_auth(struct http_server *server, size_t n, struct auth *auth);
 
+/* May the listener that was opened as number n have these certificates? 0, or -1 with FAULT_CONF when
+ * one that is out of date would put out a good one: to be asked before a reload changes anything. */
+int http_server_check_tls(const struct http_server *server, size_t n, const struct conf_tls *next,
+                          struct fault *fault);
+
 /* Other certificates, after a reload, for the listener that was opened as number n: connections that
  * stand keep theirs. tls is counted by the server. A listener that was opened without TLS stays
  * without (its tls is NULL), and the other way round: that changes only with a restart. */

@@ -106,8 +106,9 @@ EXTRA_DIST += tests/system/test_watchdog.py tests/system/test_unit_file.py \
 	tests/system/test_unit_live.py tests/system/test_unprivileged.py
 
 # TLS on listeners; pki.py makes the certificates of these and other tests.
-TESTS += tests/system/test_tls.py tests/system/test_tls_told.py
-EXTRA_DIST += tests/system/test_tls.py tests/system/test_tls_told.py tests/system/pki.py
+TESTS += tests/system/test_tls.py tests/system/test_tls_told.py tests/system/test_tls_renewal.py
+EXTRA_DIST += tests/system/test_tls.py tests/system/test_tls_told.py \
+	tests/system/test_tls_renewal.py tests/system/pki.py
 
 # Secrets: in no log, answer, database, environment or core.
 TESTS += tests/system/test_secrets.py
