@@ -22,7 +22,7 @@ libnmid_a_SOURCES += \
 	src/core/tls_failures.c src/core/tls_failures.h \
 	src/core/wait.c src/core/wait.h
 if HAVE_GNUTLS
-libnmid_a_SOURCES += src/core/tls.c src/core/tls_session.c
+libnmid_a_SOURCES += src/core/tls.c src/core/tls_dates.c src/core/tls_session.c
 else
 libnmid_a_SOURCES += src/core/tls_none.c
 endif

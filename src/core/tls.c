@@ -121,16 +121,6 @@ static void name_of(gnutls_x509_crt_t certificate, char name[128])
         memcpy(name, "it", 3);
 }
 
-const char *tls_date(int64_t when_s, char text[TLS_DATE_MAX])
-{
-    struct tm broken;
-    time_t when = (time_t)when_s;
-    if (gmtime_r(&when, &broken) == NULL ||
-        strftime(text, TLS_DATE_MAX, "%Y-%m-%dT%H:%M:%SZ", &broken) == 0)
-        memcpy(text, "?", 2);
-    return text;
-}
-
 static void say_date(struct load *load, const char *key, const char *path, const char *what,
                      time_t when)
 {
@@ -330,6 +320,12 @@ static int add_ca(struct load *load)
     for (unsigned i = 0; i < load->ca_count; i++) {
         unsigned critical;
         char name[128];
+        time_t begins = gnutls_x509_crt_get_activation_time(load->ca[i]);
+        time_t ends = gnutls_x509_crt_get_expiration_time(load->ca[i]);
+        if (i == 0 || begins < load->tls->ca_begins)
+            load->tls->ca_begins = begins;
+        if (i == 0 || ends > load->tls->ca_expires)
+            load->tls->ca_expires = ends;
         check_dates(load, key, path, load->ca[i]);
         check_strength(load, key, path, load->ca[i]);
         name_of(load->ca[i], name);
@@ -367,6 +363,21 @@ static bool is_signed(const struct load *load, gnutls_x509_crl_t list)
            (status & bad) == 0;
 }
 
+/* Whom a missing list revoked is let in: the file may be half of what it was to be. */
+static void check_lists(struct load *load, gnutls_x509_crl_t *list, unsigned count)
+{
+    for (unsigned i = 0; i < load->ca_count; i++) {
+        char name[128];
+        unsigned at = 0;
+        while (at < count && gnutls_x509_crl_check_issuer(list[at], load->ca[i]) == 0)
+            at++;
+        name_of(load->ca[i], name);
+        if (at == count)
+            note(load, "client_crl_file", "%.150s: it has no list of %.60s, which revokes nothing",
+                 load->conf->client_crl_file, name);
+    }
+}
+
 static int add_crls(struct load *load, gnutls_x509_crl_t *list, unsigned count)
 {
     const char *key = "client_crl_file", *path = load->conf->client_crl_file;
@@ -384,6 +395,7 @@ static int add_crls(struct load *load, gnutls_x509_crl_t *list, unsigned count)
         if (next != (time_t)-1 && next < time(NULL))
             say_date(load, key, path, "the list was to be renewed by", next);
     }
+    check_lists(load, list, count);
     return 0;
 }
 
@@ -458,16 +470,6 @@ void tls_unref(struct tls *tls)
 const char *tls_name(const struct tls *tls)
 {
     return tls->name;
-}
-
-int64_t tls_begins(const struct tls *tls)
-{
-    return tls->begins;
-}
-
-int64_t tls_expires(const struct tls *tls)
-{
-    return tls->expires;
 }
 
 bool tls_is_same(const struct tls *a, const struct tls *b)

@@ -47,6 +47,11 @@ int64_t tls_begins(const struct tls *tls);
 int64_t tls_expires(const struct tls *tls);
 bool tls_is_same(const struct tls *a, const struct tls *b);
 
+/* In date at this time: the listener's own; and one of the CAs that clients are verified by, true also
+ * where there is none. */
+bool tls_in_date(const struct tls *tls, int64_t now_s);
+bool tls_ca_in_date(const struct tls *tls, int64_t now_s);
+
 /* "2027-01-31T00:00:00Z"; returns text. */
 const char *tls_date(int64_t when_s, char text[TLS_DATE_MAX]);
 

@@ -15,6 +15,7 @@ struct tls {
     char *name;                    /* of its own certificate */
     int64_t begins;                /* the last of its chain to be valid */
     int64_t expires;               /* the first of its chain */
+    int64_t ca_begins, ca_expires; /* the first of clients' CAs to be valid, and the last */
     unsigned char fingerprint[32]; /* of its own certificate: SHA-256 */
 };
 

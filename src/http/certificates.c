@@ -26,18 +26,19 @@ void certificates_log_change(const struct listener *listener)
              tls_name(listener->tls), tls_date(tls_expires(listener->tls), date));
 }
 
-static bool in_date(const struct tls *tls, int64_t now_s)
-{
-    return tls_begins(tls) <= now_s && now_s <= tls_expires(tls);
-}
-
 int certificates_check_next(const struct listener *listener, const struct conf_tls *next,
                             struct fault *fault)
 {
     char begins[TLS_DATE_MAX], ends[TLS_DATE_MAX], kept[TLS_DATE_MAX];
     int64_t now_s = clock_wall_us() / 1000000;
-    if (listener->tls == NULL || next->tls == NULL || !in_date(listener->tls, now_s) ||
-        in_date(next->tls, now_s))
+    if (listener->tls == NULL || next->tls == NULL)
+        return 0;
+    if (tls_ca_in_date(listener->tls, now_s) && !tls_ca_in_date(next->tls, now_s))
+        return fault_set(fault, FAULT_CONF,
+                         "listen.tls.client_ca_file: %.150s: it has no CA that is valid now, so no "
+                         "client's certificate would be: %s keeps those before",
+                         next->client_ca_file, listener->label);
+    if (!tls_in_date(listener->tls, now_s) || tls_in_date(next->tls, now_s))
         return 0;
     return fault_set(fault, FAULT_CONF,
                      "listen.tls.certificate_file: %.150s: %.80s is good from %s until %s, which is "

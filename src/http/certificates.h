@@ -23,8 +23,8 @@ int certificates_watch(struct http_server *server, struct fault *fault);
 void certificates_log_listening(const struct listener *listener);
 void certificates_log_change(const struct listener *listener);
 
-/* 0: the listener may have these next. -1 with FAULT_CONF: they are out of date, and the one in force
- * is not, so every client that comes would fail. */
+/* 0: the listener may have these next. -1 with FAULT_CONF: they, or all of the
+ * clients' CAs, are out of date, and what is in force is not: every client that comes would fail. */
 int certificates_check_next(const struct listener *listener, const struct conf_tls *next,
                             struct fault *fault);
 

@@ -2,10 +2,13 @@
 """New certificates with SIGHUP, as they go wrong: out of date, half written, of another kind, under
 load. What is worse than what is in force does not come into force, and nobody is cut off."""
 import hashlib
+import http.client
 import json
 import pathlib
+import shutil
 import ssl
 import subprocess
+import threading
 
 import lab
 import pki
@@ -135,6 +138,158 @@ class OutOfDate(Renewal):
         self.assertRegex(log, f"CN=old is good from .* 127.0.0.1:{ports[1]} keeps CN=other, until")
         self.assertIn("was not reloaded", log)
         self.assertEqual([self.seen(port) for port in ports], before)
+
+
+class Clients(Renewal):
+    """What clients are verified by."""
+
+    def setUp(self):
+        super().setUp()
+        self.other = self.pki.ca("other")
+        self.bob, self.eve = (self.pki.client(f"CN={name}", ca) for name, ca in
+                              (("bob", self.ca), ("eve", self.other)))
+        self.authorities = self.dir / "ca.pem"
+        self.lists = self.dir / "crl.pem"
+        self.authorities.write_text(text_of(self.ca.certificate) + text_of(self.other.certificate))
+        self.bob_goes = text_of(self.pki.crl(self.ca, [self.bob]))
+        self.eve_goes = text_of(self.pki.crl(self.other, [self.eve]))
+        self.lists.write_text(self.bob_goes + self.eve_goes)
+        self.carol = self.pki.client("CN=carol", self.ca)
+        self.serve(tls=self.tls(client_ca_file=self.authorities, client_crl_file=self.lists))
+        self.hash_now = self.seen_by(self.carol)
+
+    def seen_by(self, client):
+        with self.connect(client) as connection:
+            return hashlib.sha256(connection.getpeercert(binary_form=True)).hexdigest()
+
+    def assert_kept(self, log, *patterns):
+        self.assertIn("was not reloaded: the old one stays in force", log)
+        for pattern in patterns:
+            self.assertRegex(log, pattern)
+        self.assertEqual(self.seen_by(self.carol), self.hash_now)
+        self.assert_serves(self.carol)
+        self.assert_refused("certificate revoked|reset|closed", self.bob)
+
+    def test_authorities_that_are_gone(self):
+        kept = self.connect(self.carol)
+        whole = self.authorities.read_text(encoding="ascii")
+        old = self.pki.sign("old", self.ca, pki.AUTHORITY, start=-10, end=-1)
+        early = self.pki.sign("early", self.ca, pki.AUTHORITY, start=1, end=9)
+        for text, words in (("", r"holds no certificate \(PEM\)"),
+                            (whole[:700], r"holds no certificate \(PEM\)"),
+                            (text_of(self.pki.ca("new").certificate), "are not signed by a CA of"),):
+            self.authorities.write_text(text)
+            self.assert_kept(self.daemon.reload(), words)
+        for issued in (old, early):  # without lists: it is not these that are refused
+            self.authorities.write_text(text_of(issued.certificate))
+            listen = [{"address": "127.0.0.1", "port": 0,
+                       "tls": self.tls(client_ca_file=self.authorities)}]
+            self.assert_kept(self.daemon.reload(listen=listen),
+                             rf"error: .*client_ca_file: {self.authorities}: it has no CA that is valid "
+                             rf"now.* 127.0.0.1:{self.daemon.port} keeps those before")
+        self.authorities.write_text(text_of(old.certificate) + whole)  # one of three is no matter
+        self.assertNotIn("not reloaded", self.daemon.reload())
+        self.assert_serves(self.carol)
+        kept.sendall(NODES)
+        self.assertEqual(answer(kept)[0], 200)
+
+    def test_lists(self):
+        for text, words in (("", r"holds no CRL \(PEM\)"),
+                            (self.bob_goes + self.eve_goes[:200], r"holds no CRL \(PEM\)"),
+                            (text_of(self.pki.crl(self.pki.ca("new"))), "are not signed by a CA of")):
+            self.lists.write_text(text)
+            self.assert_kept(self.daemon.reload(), words)
+        self.lists.write_text(text_of(self.pki.crl(self.ca, days=-1)) + self.eve_goes)
+        self.assertRegex(self.daemon.reload(), "warning: .*the list was to be renewed by 20")
+        for client in (self.bob, self.eve):  # it counts on
+            self.assert_refused("certificate revoked|reset|closed", client)
+        self.lists.write_text(self.bob_goes)  # half of `cat a b`
+        log = self.daemon.reload()
+        self.assertRegex(log, "warning: .*client_crl_file: .*: it has no list of CN=other, which "
+                              "revokes nothing")
+        self.assertNotIn("CN=site, which", log)
+        self.assert_serves(self.eve)
+
+
+class AnyOther(Renewal):
+    """Other keys, names and chains, in whole and in parts."""
+
+    def others(self):
+        between = self.pki.intermediate("between", self.ca)
+        return [self.pki.server(name, ["localhost"], ca, key=key) for name, ca, key in (
+            ("rsa", self.ca, "rsa:2048"), ("other-name", between, "ec:P-384"),
+            ("ed", between, "ed25519"), ("web", self.ca, "ec:P-256"))]
+
+    def test_in_parts(self):
+        """Key and certificate that do not belong together, and a chain that is none."""
+        self.serve()
+        self.hash_now = self.seen()
+        kept = self.connect()
+        others = self.others()
+        chain = text_of(others[1].certificate)
+        parts = [part + "-----END CERTIFICATE-----\n"
+                 for part in chain.split("-----END CERTIFICATE-----\n")[:-1]]
+        root = text_of(self.ca.certificate)
+        self.assertEqual(len(parts), 2)
+        shutil.copy(others[0].certificate, self.chain)  # and not yet the key
+        self.assert_kept(self.daemon.reload(), "key_file: .* is not the key of the certificate in")
+        self.put(others[1])
+        for bad in (parts[1] + parts[0], parts[0] + root + parts[1], parts[0] + parts[0] + parts[1],
+                    root + parts[0] + parts[1]):
+            self.chain.write_text(bad)
+            self.assert_kept(self.daemon.reload(), "must be followed by the one that signed it")
+        for size in (0, 20, len(parts[0]) - 30, len(parts[0]) + 40, len(chain) - 30):
+            self.chain.write_text(chain[:size])
+            self.assert_kept(self.daemon.reload(), r"certificate_file: .*holds no certificate \(PEM\)")
+        self.put(others[1])
+        self.assertIn("has another certificate now: CN=other-name", self.daemon.reload())
+        self.assert_serves()
+        kept.sendall(NODES)
+        self.assertEqual(answer(kept)[0], 200)
+
+    def stand(self, version, over, counts, errors):
+        """A client that asks again and again on one connection, until it is over."""
+        context = self.context()
+        context.maximum_version = version
+        try:
+            with self.connect(context=context) as client:
+                while not over.is_set():
+                    client.sendall(NODES)
+                    if answer(client)[0] != 200:
+                        raise OSError("no 200")
+                    counts.append(1)
+        except (OSError, http.client.HTTPException) as error:
+            errors.append(repr(error))
+
+    def test_under_load(self):
+        self.serve()
+        others = self.others()
+        bad = [self.pki.expired("old", self.ca, ["localhost"]), others[0]]
+        idle = self.descriptors()
+        over, errors, counts = threading.Event(), [], [[] for _ in range(6)]
+        threads = [threading.Thread(target=self.stand, args=(version, over, count, errors))
+                   for count, version in zip(counts, [ssl.TLSVersion.TLSv1_2,
+                                                      ssl.TLSVersion.TLSv1_3] * 3)]
+        for thread in threads:
+            thread.start()
+        try:
+            for number in range(24):
+                issued = others[number % 4]
+                self.put(issued)
+                self.assertIn("nmid: reloaded", self.daemon.reload())
+                self.assertEqual(self.seen(), self.hash_of(issued))
+                self.put(bad[number % 2], text_of(bad[0].certificate))
+                self.assertIn("was not reloaded", self.daemon.reload())
+                self.assert_serves()
+                before = [len(count) for count in counts]
+                lab.wait_for(lambda before=before: errors or all(
+                    len(count) > n for count, n in zip(counts, before)), 20, "all to be served")
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()
+        self.assertEqual(errors, [])
+        lab.wait_for(lambda: self.descriptors() <= idle, 20, "all to be closed")
 
 
 if __name__ == "__main__":
