@@ -19,6 +19,8 @@
 #define CRL_MAX         ((size_t)16 * 1024 * 1024)
 #define SOON_S          (30 * 86400)
 #define RSA_BITS_MIN    2048
+#define RSA_BITS_USABLE 1024
+#define EC_BITS_USABLE  256
 
 /* Forward secrecy and authenticated encryption only, the server's order, no finite-field groups
  * (their exponentiation costs the server ten times the client's); SHA-1 signs nothing. MEDIUM:
@@ -269,6 +271,23 @@ static int remember(struct tls *tls, gnutls_x509_crt_t *chain, unsigned count)
     return tls->name == NULL ? GNUTLS_E_MEMORY_ERROR : error;
 }
 
+/* GnuTLS takes keys that nothing in the priorities above can sign with: every handshake would fail. */
+static int check_key(struct load *load, gnutls_x509_crt_t certificate)
+{
+    unsigned bits = 0;
+    gnutls_pk_algorithm_t algorithm =
+        (gnutls_pk_algorithm_t)gnutls_x509_crt_get_pk_algorithm(certificate, &bits);
+    bool rsa = algorithm == GNUTLS_PK_RSA || algorithm == GNUTLS_PK_RSA_PSS;
+    if ((rsa && bits >= RSA_BITS_USABLE) ||
+        (algorithm == GNUTLS_PK_ECDSA && bits >= EC_BITS_USABLE) ||
+        algorithm == GNUTLS_PK_EDDSA_ED25519 || algorithm == GNUTLS_PK_EDDSA_ED448)
+        return 0;
+    return wrong(load, "key_file",
+                 "%s: no client can use this key (%s, %u bits): expected ECDSA with P-256, P-384 or "
+                 "P-521, EdDSA, or RSA with %d bits",
+                 load->conf->key_file, gnutls_pk_get_name(algorithm), bits, RSA_BITS_MIN);
+}
+
 static int join(struct load *load, gnutls_x509_crt_t *chain, unsigned count,
                 gnutls_x509_privkey_t key)
 {
@@ -282,6 +301,8 @@ static int join(struct load *load, gnutls_x509_crt_t *chain, unsigned count,
         error = remember(load->tls, chain, count);
     if (error < 0)
         return failed(load, "certificate_file", conf->certificate_file, error);
+    if (check_key(load, chain[0]) < 0)
+        return -1;
     for (unsigned i = 0; i < count; i++) {
         check_dates(load, "certificate_file", conf->certificate_file, chain[i]);
         check_strength(load, "certificate_file", conf->certificate_file, chain[i]);

@@ -247,6 +247,15 @@ class AnyOther(Renewal):
         kept.sendall(NODES)
         self.assertEqual(answer(kept)[0], 200)
 
+    def test_keys_that_nobody_can_use(self):
+        """No handshake could be done with them."""
+        self.serve()
+        self.hash_now = self.seen()
+        for kind, words in (("ec:P-224", "EC/ECDSA, 224 bits"), ("rsa:512", "RSA, 512 bits")):
+            self.put(self.pki.server("small", ["localhost"], self.ca, key=kind))
+            self.assert_kept(self.daemon.reload(),
+                             rf"key_file: {self.key}: no client can use this key \({words}\): expected")
+
     def stand(self, version, over, counts, errors):
         """A client that asks again and again on one connection, until it is over."""
         context = self.context()
