@@ -4,6 +4,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <grp.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,16 +76,32 @@ int client_url_take(struct client_url *ret_url, const char *url, struct fault *f
     return 0;
 }
 
+/* What keeps this user out, the socket or the directory that it is in: *ret_open_to_group says
+ * whether its group is let in. -1: it is something else. */
+static int barrier_stat(const char *path, struct stat *ret_found, bool *ret_open_to_group)
+{
+    char folder[sizeof((struct sockaddr_un *)NULL)->sun_path];
+    mode_t enough = S_IWGRP;
+    if (stat(path, ret_found) < 0) {
+        snprintf(folder, sizeof folder, "%s", path);
+        if (errno != EACCES || stat(dirname(folder), ret_found) < 0)
+            return -1;
+        enough = S_IXGRP;
+    }
+    /* Nobody should join root's group for this. */
+    *ret_open_to_group = ret_found->st_gid != 0 && (ret_found->st_mode & enough) != 0;
+    return 0;
+}
+
 const char *client_url_explain(const struct client_url *url, int error, char *text, size_t size)
 {
     struct stat found;
-    const struct group *group = NULL;
+    bool open_to_group = false;
     snprintf(text, size, "%s", strerror(error));
-    if (error != EACCES || url->socket == NULL || stat(url->socket, &found) < 0)
+    if (error != EACCES || url->socket == NULL ||
+        barrier_stat(url->socket, &found, &open_to_group) < 0)
         return text;
-    /* Nobody should join root's group for this. */
-    if (found.st_gid != 0 && (found.st_mode & S_IWGRP) != 0)
-        group = getgrgid(found.st_gid);
+    const struct group *group = open_to_group ? getgrgid(found.st_gid) : NULL;
     if (group != NULL)
         snprintf(text, size,
                  "%s: it is open to its owner and the group '%.64s' (adduser USER %.64s, and log "

@@ -161,7 +161,7 @@ static void help_print(const struct verb *verb)
     options_print(OPTION_FORMAT | OPTION_TIMEOUT);
     puts("  -V, --version        the version of nmictl\n\n"
          "NMID_URL in the environment stands for --url. The default is unix:" CLI_SOCKET "\n"
-         "where that socket is, else " CLI_URL ".\n"
+         "or, where there is no such file, " CLI_URL ".\n"
          "NMID_USER stands for --user, NMID_CACERT for --cacert, NMID_CERT and NMID_KEY for --cert\n"
          "and --key. For a nmid with Keystone: OS_TOKEN, or an openrc's OS_*.\n"
          "NODE is a name, a UUID or a host list: 'rack1-n[1-64]'.\n\n"
@@ -377,12 +377,13 @@ static const char *verb_named(int argc, char **argv)
     return NULL;
 }
 
-/* The socket of the packaged daemon where there is one, else loopback. */
+/* The socket of the packaged daemon; loopback only where there surely is none. Anybody on this host
+ * may listen on a port: who may not look for the socket must not show a password there. */
 static const char *default_url(void)
 {
     struct stat found;
-    bool there = stat(CLI_SOCKET, &found) == 0 && S_ISSOCK(found.st_mode);
-    return there ? "unix:" CLI_SOCKET : CLI_URL;
+    bool none = stat(CLI_SOCKET, &found) < 0 && (errno == ENOENT || errno == ENOTDIR);
+    return none ? CLI_URL : "unix:" CLI_SOCKET;
 }
 
 int main(int argc, char **argv)

@@ -61,7 +61,7 @@ def make_node(name, **more):
 class FakeNmid:
     """All state, under one lock. Tests read `posts`, `injections` and `requests`."""
 
-    def __init__(self, nodes, socket_path=None):
+    def __init__(self, nodes, socket_path=None, port=0):
         self.nodes = nodes
         self.faults = []
         self.outcomes = {}   # node name -> (outcome, code, message)
@@ -87,7 +87,7 @@ class FakeNmid:
         self.changed = threading.Condition()
         self.stopping = False
         self.restarts, self.again = 0, None
-        self.server = _Server(self, socket_path)
+        self.server = _Server(self, socket_path, ("127.0.0.1", port))
         self.url = ("unix:" + socket_path if socket_path
                     else "http://127.0.0.1:%d" % self.server.server_address[1])
 

@@ -15,6 +15,9 @@ TESTS += tests/system/test_nmictl_auth.py
 EXTRA_DIST += tests/system/test_nmictl_auth.py
 TESTS += tests/system/test_nmictl_away.py
 EXTRA_DIST += tests/system/test_nmictl_away.py
+# Where it asks by default; in network and mount namespaces.
+TESTS += tests/system/test_nmictl_default.py
+EXTRA_DIST += tests/system/test_nmictl_default.py
 
 # TLS: nmictl's, and whom nmid trusts where it asks others.
 TESTS += tests/system/test_nmictl_tls.py tests/system/test_outgoing_tls.py

@@ -47,14 +47,16 @@ def _skip(reason):
     sys.exit(SKIP)
 
 
-def _unshare():
+def _unshare(mounts):
     """unshare with the options that work here. Root keeps its users if it may: in a user namespace
     there is only one."""
+    more = ["-m"] if mounts else []
     program = _which("unshare")
     if not program or not _which("ip"):
         _skip("unshare (util-linux) or ip (iproute2) is not installed")
     complaint = "refused"
     for options in (["-n"], ["-rn"]) if os.geteuid() == 0 else (["-rn"],):
+        options = [*options, *more]
         probe = subprocess.run([program, *options, _which("ip"), "link", "set", "lo", "up"],
                                stdin=subprocess.DEVNULL, capture_output=True, text=True,
                                check=False)
@@ -69,12 +71,13 @@ def inside():
     return MARK in os.environ
 
 
-def enter(addresses=()):
+def enter(addresses=(), mounts=False):
     """Starts this program once more, in the place of this process, in a network namespace where
-    loopback is up and has these addresses (IPv4 ones or networks, IPv6 ones); returns there."""
+    loopback is up and has these addresses (IPv4 ones or networks, IPv6 ones); returns there. With
+    mounts it has a mount namespace of its own as well."""
     if not inside():
         environment = {**os.environ, MARK: _namespace()}
-        argv = [*_unshare(), sys.executable, os.path.abspath(sys.argv[0]), *sys.argv[1:]]
+        argv = [*_unshare(mounts), sys.executable, os.path.abspath(sys.argv[0]), *sys.argv[1:]]
         sys.stdout.flush()
         sys.stderr.flush()
         os.execve(argv[0], argv, environment)
