@@ -2,20 +2,25 @@
 dist_man_MANS += docs/nmid.conf.5
 dist_man_MANS += docs/nmictl.1
 dist_man_MANS += docs/nmid.8
-EXTRA_DIST += docs/ARCHITECTURE.md docs/ipmi.md docs/journal.md
-EXTRA_DIST += docs/PERFORMANCE.md docs/RELIABILITY.md
+
+# The manual sends readers to these. They lie as they do here, so that their links hold.
+nobase_dist_doc_DATA = README.md ChangeLog
+nobase_dist_doc_DATA += docs/ARCHITECTURE.md docs/ipmi.md docs/journal.md
+nobase_dist_doc_DATA += docs/PERFORMANCE.md docs/RELIABILITY.md
+nobase_dist_doc_DATA += docs/contract-nova.md docs/contract-agent.md
+nobase_dist_doc_DATA += docs/contract-ironic.md
+nobase_dist_doc_DATA += docs/callbacks.md
+nobase_dist_doc_DATA += docs/policy.md docs/auth.md
+nobase_dist_doc_DATA += docs/SECURITY.md docs/http-shapes.md
+nobase_dist_doc_DATA += docs/audit.md
+nobase_dist_doc_DATA += docs/state-source.md
+nobase_dist_doc_DATA += docs/openstack.md
+nobase_dist_doc_DATA += docs/host.md
+uninstall-hook:
+	rmdir "$(DESTDIR)$(docdir)/docs" "$(DESTDIR)$(docdir)" 2>/dev/null || :
 
 # The manual is linted where mandoc is installed.
 if HAVE_MANDOC
 TESTS += tests/unit/test_man.sh
 endif
 EXTRA_DIST += tests/unit/test_man.sh
-EXTRA_DIST += docs/contract-nova.md docs/contract-agent.md
-EXTRA_DIST += docs/contract-ironic.md
-EXTRA_DIST += docs/callbacks.md
-EXTRA_DIST += docs/policy.md docs/auth.md
-EXTRA_DIST += docs/SECURITY.md docs/http-shapes.md
-EXTRA_DIST += docs/audit.md
-EXTRA_DIST += docs/state-source.md
-EXTRA_DIST += docs/openstack.md
-EXTRA_DIST += docs/host.md

@@ -102,6 +102,10 @@ EXTRA_DIST += tests/system/test_limits.py tests/system/test_limits_told.py \
 	tests/system/test_limits_net.py \
 	tests/system/slow_clients.py
 
+# The documents as they are installed.
+TESTS += tests/system/test_docs.py
+EXTRA_DIST += tests/system/test_docs.py
+
 # The host: what a service manager hears, systemd's files, nmid under its own unit, in a container.
 TESTS += tests/system/test_watchdog.py tests/system/test_unit_file.py \
 	tests/system/test_unit_live.py tests/system/test_unprivileged.py
