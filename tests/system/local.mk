@@ -102,9 +102,9 @@ EXTRA_DIST += tests/system/test_limits.py tests/system/test_limits_told.py \
 	tests/system/test_limits_net.py \
 	tests/system/slow_clients.py
 
-# The documents as they are installed.
-TESTS += tests/system/test_docs.py
-EXTRA_DIST += tests/system/test_docs.py
+# The documents: what is installed, and a recipe, in network and mount namespaces.
+TESTS += tests/system/test_docs.py tests/system/test_docs_recipe.py
+EXTRA_DIST += tests/system/test_docs.py tests/system/test_docs_recipe.py
 
 # The host: what a service manager hears, systemd's files, nmid under its own unit, in a container.
 TESTS += tests/system/test_watchdog.py tests/system/test_unit_file.py \
