@@ -2,6 +2,7 @@
 /* nmid: options, wiring in a visible order, teardown in reverse. This file alone knows all others. */
 #include "config.h"
 
+#include <commit.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -432,7 +433,7 @@ int main(int argc, char **argv)
             log_set_level(LOG_LEVEL_DEBUG);
             break;
         case 'V':
-            puts("nmid " PACKAGE_VERSION);
+            puts("nmid " PACKAGE_VERSION COMMIT);
             return EXIT_SUCCESS;
         case 'h':
             fputs(usage, stdout);

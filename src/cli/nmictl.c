@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* nmictl, the command line of nmid: options, verbs, help. */
 #include <config.h>
+#include <commit.h>
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -341,7 +342,7 @@ static int verb_run(struct cli *cli, const struct parsed *parsed)
     struct fault fault = {0};
     const struct verb *verb = NULL;
     if (parsed->version) {
-        puts("nmictl " PACKAGE_VERSION);
+        puts("nmictl " PACKAGE_VERSION COMMIT);
         return 0;
     }
     if (cli->arg_count == 0 && !parsed->help) {

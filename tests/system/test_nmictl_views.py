@@ -61,7 +61,10 @@ class Usage(unittest.TestCase):
         for option in ("-V", "--version"):
             result = nmictl(option)
             self.assertEqual(result.returncode, 0)
-            self.assertRegex(result.stdout, r"\Anmictl \d+\.\d+\.\d+\S*\n\Z")
+            self.assertRegex(result.stdout, r"\Anmictl \d+\.\d+\.\d+\S*"
+                                            r"( \(commit [0-9a-f]{12}(-dirty)?\))?\n\Z")
+            if not os.path.exists(os.path.join(SOURCE, ".git")):  # a tarball
+                self.assertNotIn("commit", result.stdout)
 
     def test_read_verbs_without_nmid(self):
         holder, url = closed_port()

@@ -47,7 +47,7 @@ nspawn() {
 keep=
 [ "$booted" = yes ] || keep=--keep-unit
 nspawn /bin/true >"$out/probe" 2>&1 || exit 77
-make -s -C "$top_builddir" install DESTDIR="$dir/root" >"$out/install" 2>&1
+make -s -C "$top_builddir" install COMMIT_ASKED= DESTDIR="$dir/root" >"$out/install" 2>&1
 own=$dir/root/etc/systemd/system
 rm -rf "$own/nmid.service" "$own/nmid.service.d"
 cp "$out/$UNIT" "$own/$UNIT"
