@@ -188,9 +188,10 @@ static void explain_server(const struct tls_options *options, const char *url, C
  * and libcurl does not tell which alert it was. */
 static bool is_refusal(CURLcode rc, const char *words)
 {
-    /* The last two: nmid was quicker to close than its alert to come. */
+    /* The last three: nmid was quicker to close than its alert to come. */
     static const char *const alerts[] = {"ertificate",        "CA is unknown", "Handshake failed",
-                                         "Access was denied", "Send failure",  "Recv failure"};
+                                         "Access was denied", "Send failure",  "Recv failure",
+                                         "Failed sending"};
     if (rc == CURLE_RECV_ERROR || rc == CURLE_SEND_ERROR || rc == CURLE_GOT_NOTHING)
         return true;
     for (size_t i = 0; rc == CURLE_SSL_CONNECT_ERROR && i < sizeof alerts / sizeof alerts[0]; i++)
