@@ -30,7 +30,8 @@ static struct {
     struct http_exchange *later[ASKERS];
     unsigned laters, gone;
     unsigned now, most; /* turns that were had in this turn of the loop; in one at most */
-    char order[128];    /* whose they were: "b" for bob's list, "B" for his batch */
+    char order[128];    /* whose they were: "b" for bob's list, "B" for his batch; "+": a later one */
+    size_t release_at;  /* after so many the later ones are released; or 0 */
     size_t entries, entries_most; /* of the agent's batches; that came in one turn of the loop */
 } seen;
 
@@ -40,18 +41,12 @@ static void note(const struct http_exchange *exchange)
 {
     char who = http_principal(exchange)->user[0];
     bool batch = strcmp(http_method(exchange), "POST") == 0;
+    bool later = strcmp(http_path(exchange), "/turns/later") == 0;
     size_t len = strlen(seen.order);
     if (len + 1 < sizeof seen.order)
-        seen.order[len] = (char)(batch ? who - 'a' + 'A' : who);
+        seen.order[len] = (char)(later ? '+' : batch ? who - 'a' + 'A' : who);
     if (++seen.now > seen.most)
         seen.most = seen.now;
-}
-
-static void on_list(void *self, struct http_exchange *exchange)
-{
-    (void)self;
-    note(exchange);
-    http_answer(exchange, 200, json_pack("[]"));
 }
 
 static void on_gone(void *arg)
@@ -74,7 +69,8 @@ static void on_later(void *self, struct http_exchange *exchange)
 static void answer_later(void *arg)
 {
     struct http_exchange **exchange = arg;
-    on_list(NULL, *exchange);
+    note(*exchange);
+    http_answer(*exchange, 200, json_pack("[]"));
 }
 
 static void release(void *arg)
@@ -84,6 +80,15 @@ static void release(void *arg)
         if (seen.later[i] != NULL)
             http_turn(seen.later[i], answer_later, &seen.later[i]);
     }
+}
+
+static void on_list(void *self, struct http_exchange *exchange)
+{
+    (void)self;
+    note(exchange);
+    http_answer(exchange, 200, json_pack("[]"));
+    if (strlen(seen.order) == seen.release_at)
+        release(NULL);
 }
 
 /* More than the sockets hold. */
@@ -336,6 +341,28 @@ static void test_batches_first(void **state)
     assert_in_range(last_of('A'), 1, 3);
 }
 
+/* What was begun is ended before another is begun. */
+static void test_begun_first(void **state)
+{
+    struct asking laters[3], askings[ASKERS + 1] = {[ASKERS] = {.fd = -1}};
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        laters[i] = asking_new("GET", "/turns/later", ALICE, NULL);
+        ask(&laters[i]);
+        await(&seen.laters, i + 1);
+    }
+    for (size_t i = 0; i < ASKERS; i++)
+        askings[i] = asking_new("GET", "/turns/list", ALICE, NULL);
+    seen.release_at = 5;
+    ask_at_once(askings);
+    for (size_t i = 0; i < ASKERS; i++)
+        expect(&askings[i], 200);
+    for (size_t i = 0; i < 3; i++)
+        expect(&laters[i], 200);
+    assert_turns(ASKERS + 3);
+    assert_int_equal(last_of('+'), 7);
+}
+
 /* ---- What is not read ---- */
 
 static void ask_one(const char *method, const char *path, const char *token, const char *body,
@@ -429,7 +456,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_one_in_a_turn), CASE(test_later),       CASE(test_round_by_caller),
         CASE(test_batches_first), CASE(test_unread),      CASE(test_real_batches),
-        CASE(test_batch_leaves),  CASE(test_told_by_engine),
+        CASE(test_batch_leaves),  CASE(test_told_by_engine), CASE(test_begun_first),
     };
     return cmocka_run_group_tests_name("http lists", tests, NULL, NULL);
 }
