@@ -304,6 +304,9 @@ static void test_told_by_engine(void **state)
     ask(&later);
     await(&seen.laters, 1);
     rig_call(&rig, release_by_engine, id);
+    /* By its own wake, and not by whatever timer comes next: here that takes 5 s. */
+    struct pollfd answer = {.fd = later.fd, .events = POLLIN};
+    assert_int_equal(poll(&answer, 1, 4000), 1);
     expect(&later, 200);
 }
 
