@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "contracts/agent.h"
 #include "contracts/discovery.h"
@@ -233,7 +234,7 @@ static void on_reload(void *arg)
     log_info("reloading %s", daemon->conf_path);
     notify_reloading(daemon->notify);
     daemon->reload_failed = !reload(daemon);
-    process_trim();
+    heap_trim();
     notify_ready(daemon->notify);
 }
 
@@ -401,7 +402,7 @@ static int run(const char *conf_path)
     if (result < 0) {
         log_error("%s", fault.message);
     } else {
-        process_trim();
+        heap_trim();
         log_info("nmid %s is ready: %s", PACKAGE_VERSION, nodes_text(generation_conf(daemon.now), text));
         process_remarks();
         notify_ready(daemon.notify);

@@ -3,6 +3,7 @@ libnmid_a_SOURCES += \
 	src/base/clock.c src/base/clock.h \
 	src/base/digest.c src/base/digest.h \
 	src/base/fault.c src/base/fault.h \
+	src/base/heap.c src/base/heap.h \
 	src/base/log.c src/base/log.h \
 	src/base/map.c src/base/map.h \
 	src/base/record.c src/base/record.h \

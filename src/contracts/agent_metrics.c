@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/heap.h"
 #include "contracts/agent_state.h"
 #include "core/audit.h"
 #include "core/limits.h"
@@ -80,6 +81,15 @@ static void add_connections(struct text *text, const struct http_exchange *excha
     add(text, "%s{socket=\"unix\"} %zu\n", name, http_connections(exchange, true));
 }
 
+static void add_heap(struct text *text)
+{
+    static const char name[] = "nmid_heap_bytes";
+    struct heap_bytes heap = heap_bytes();
+    add_family(text, name, "gauge", "The heap: what is in use, and what is free in it.");
+    add(text, "%s{state=\"used\"} %zu\n", name, heap.used);
+    add(text, "%s{state=\"free\"} %zu\n", name, heap.idle);
+}
+
 static void add_tls(struct text *text, const struct http_exchange *exchange)
 {
     static const char failed[] = "nmid_tls_handshakes_failed_total";
@@ -125,6 +135,7 @@ void agent_on_metrics(void *self, struct http_exchange *exchange)
     add_actions(&text, &counts);
     add_audit(&text, &audit);
     add_connections(&text, exchange);
+    add_heap(&text);
     add_limits(&text, engine_limits(agent->engine));
     add_tls(&text, exchange);
     http_answer_text(exchange, 200, TYPE, text.bytes);

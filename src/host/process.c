@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -47,13 +46,6 @@ void process_settle(void)
     }
     signal(SIGPIPE, SIG_IGN);
     vault_lock_process();
-}
-
-void process_trim(void)
-{
-#ifdef __GLIBC__
-    malloc_trim(0);
-#endif
 }
 
 void process_remarks(void)

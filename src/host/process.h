@@ -8,11 +8,6 @@
  * the host refuses is left as it is: process_remarks() says what matters of it. */
 void process_settle(void);
 
-/* Gives the pages of the heap that nothing is left in back to the host. A configuration leaves many, once
- * it is read or replaced, and glibc would keep them: with 40,000 nodes, 135 of 190 MB. Of a process that
- * is locked in memory only those at the heap's end can be. */
-void process_trim(void);
-
 /* Warnings into the log: of being root for nothing, of secrets in memory that may be swapped out. Once
  * the configuration, and so the secrets, are there. */
 void process_remarks(void);

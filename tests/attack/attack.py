@@ -36,7 +36,7 @@ class Options:
     round_s: float = 14          # at least; a round ends when its requests are through
     requests: int = 20000        # of the flood, in all rounds together
     rate: int = 100              # injections a second of the well-behaved client
-    rate_held: float = 0.5       # how much of it at least, where other tests want the processors too
+    rate_held: float = 0.5       # so much of it at least, where other tests run beside this one
     logins: int = 1500           # bad log-ins, and as many garbage tokens, in all rounds together
     guessers: int = 20           # addresses that they come from
     slow: int = 250              # slow clients at once
@@ -54,16 +54,17 @@ class Options:
     idle_s: int = 5
     history: int = 1000
     audit: int = 5000
-    growth_kb: int = 16384       # from the end of the warm-up (verdict.py) to that of the last
+    growth_kb: int = 16384       # of what is in use, from the end of the warm-up (verdict.py) on
+    peak_growth_kb: int = 32768  # of the most that the process has in a round, likewise
     tls: bool = True
     limits: dict = dataclasses.field(default_factory=lambda: {
         "connections": 400, "requests_per_principal": 100, "actions_per_minute": 1500})
 
 
 LONG = Options(rounds=10, round_s=60, requests=1000000, rate_held=0.95, logins=10000,
-               guessers=100, slow=1000, readers=200, polls=300, vanish=60, hup_s=15, cycle_s=250, hold_off_s=150,
-               cost=8, request_s=10, idle_s=15, history=10000, audit=50000, growth_kb=8192,
-               limits={"requests_per_principal": 256})
+               guessers=100, slow=1000, readers=200, polls=300, vanish=60, hup_s=15, cycle_s=250,
+               hold_off_s=150, cost=8, request_s=10, idle_s=15, history=10000, audit=50000,
+               growth_kb=8192, limits={"requests_per_principal": 256})
 
 
 class Siege:
@@ -135,11 +136,13 @@ class Siege:
         for process in processes:
             sent += self.collect(process)
         self.sent += sent
-        memory = self.quiet_memory()
+        peak = self.watcher.peak_of_round()
+        memory, used_kb = self.quiet_memory()
         self.rows.append({"round": number + 1, "seconds": round(seconds, 1), "requests": sent,
                           "per_s": round(sent / seconds),
                           "cpu": round((watch.processor_s(self.pid) - used) / seconds, 2),
                           "no_cpu": round((watch.waited_s(self.pid) - waited) / seconds, 2),
+                          "used_kb": used_kb, "peak_kb": peak,
                           "memory_kb": memory, "descriptors": watch.descriptors(self.pid),
                           "threads": watch.threads(self.pid)})
         print(json.dumps(self.rows[-1]), flush=True)
@@ -155,9 +158,9 @@ class Siege:
         return told["sent"]
 
     def quiet_memory(self):
-        """When the attackers have left and nmid has noticed, and after a reload, with which it gives
-        back what was free (else it would hang on the time since the last one): the lowest of some
-        seconds."""
+        """-> (private, of the heap in use), in kB, when the attackers have left and nmid has noticed,
+        and after a reload, with which it gives back what was free (else it would hang on the time
+        since the last one): the lowest of some seconds."""
         ports = set(self.target.ports.values())
         watch.settle(lambda: watch.connections(ports), 10, 1)
         lab.wait_for(lambda: self.nmid.log().count("nmid: reloaded: ") == self.reloads, 60,
@@ -165,7 +168,8 @@ class Siege:
         self.reload()
         lab.wait_for(lambda: self.nmid.log().count("nmid: reloaded: ") == self.reloads, 60,
                      "a reload")
-        return watch.settle(lambda: watch.memory_kb(self.pid), 10, 2)
+        return (watch.settle(lambda: watch.memory_kb(self.pid), 10, 2),
+                watch.settle(lambda: self.target.metrics().heap_kb, 5, 1))
 
     # ---- All of it ----
 
@@ -175,7 +179,7 @@ class Siege:
                  "threads": watch.threads(self.pid)}
         began = time.monotonic()
         client = self.begin_client()
-        watcher = watch.Watch(self.pid)
+        self.watcher = watcher = watch.Watch(self.pid)
         watcher.start()
         for number in range(self.options.rounds):
             self.round(number)

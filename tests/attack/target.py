@@ -14,6 +14,7 @@ import lab
 import netns
 from pki import Pki
 
+import watch
 import wire
 
 ADDRESS = "10.77.0.1"      # nmid's
@@ -201,3 +202,6 @@ class Target:
         if answer.status != 200:
             raise AssertionError(f"{method} {path}: {answer.status} {data[:300]!r}")
         return data
+
+    def metrics(self):
+        return watch.Metrics(self.ask("GET", "/metrics").decode())

@@ -80,6 +80,7 @@ class Metrics:
     def __init__(self, text):
         self.text = text
         self.limits = {name: int(value) for name, value in LIMIT.findall(text)}
+        self.heap_kb = self.value('nmid_heap_bytes{state="used"}') // 1024
 
     def value(self, name):
         """Of a family without labels, or of one sample with them; None: it is not there."""
@@ -94,6 +95,7 @@ class Watch(threading.Thread):
         super().__init__(daemon=True)
         self.pid, self.over = pid, threading.Event()
         self.peak = {"memory_kb": 0, "descriptors": 0, "threads": 0}
+        self.round_kb = 0
 
     def run(self):
         while not self.over.wait(0.5):
@@ -103,6 +105,12 @@ class Watch(threading.Thread):
             except OSError:
                 return
             self.peak = {name: max(self.peak[name], value) for name, value in now.items()}
+            self.round_kb = max(self.round_kb, now["memory_kb"])
+
+    def peak_of_round(self):
+        """The most memory since this was last asked for."""
+        highest, self.round_kb = self.round_kb, 0
+        return highest
 
     def stop(self):
         self.over.set()
