@@ -32,7 +32,7 @@ static struct {
     unsigned now, most; /* turns that were had in this turn of the loop; in one at most */
     char order[128];    /* whose they were: "b" for bob's list, "B" for his batch; "+": a later one */
     size_t release_at;  /* after so many the later ones are released; or 0 */
-    size_t entries, entries_most; /* of the agent's batches; that came in one turn of the loop */
+    unsigned entries, entries_most; /* of the agent's batches; that came in one turn of the loop */
 } seen;
 
 /* ---- The contract ---- */
@@ -126,7 +126,7 @@ static const struct http_contract contract = {
 
 static void on_turn(void *arg)
 {
-    size_t entries = rig.agent->entries;
+    unsigned entries = (unsigned)rig.agent->entries;
     (void)arg;
     seen.now = 0;
     if (entries > seen.entries && entries - seen.entries > seen.entries_most)
@@ -418,7 +418,7 @@ static void test_real_batches(void **state)
     ask_at_once(askings);
     for (size_t i = 0; i < ASKERS; i++)
         expect(&askings[i], 202);
-    assert_int_equal(seen.entries, ASKERS);
+    await(&seen.entries, ASKERS); /* the last answer can be here before that turn is over */
     assert_in_range(seen.entries_most, 1, 2);
 }
 
