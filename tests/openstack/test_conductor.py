@@ -132,11 +132,11 @@ class Whole(ConductorCase):
         self.assertEqual((record["node_name"], record["decision"], record["outcome"],
                           record["caller"]["user"], record["idempotency_key"]),
                          ("n2", "allowed", "delivered", "ironic", identity))
-        done = self.nmictl(nmid, "-f", "json", "audit", "--key", identity,
+        done = self.nmictl(nmid, "-f", "json", "audit", "--idempotency-key", identity,
                            env={"OS_TOKEN": self.token("admin")})
         found, = json.loads(done.stdout)["records"]
         self.assertEqual(found["action_id"], record["action_id"])
-        self.row("nmictl", f"audit --key {identity}",
+        self.row("nmictl", f"audit --idempotency-key {identity}",
                  f"exit {done.returncode}: {found['node_name']} {found['outcome']}", 0)
         lab.wait_for(lambda: identity in self.ironic.log(), 10, "the conductor's own log")
         self.assertNotIn(self.cloud.password("ironic"), self.ironic.log())
