@@ -36,7 +36,6 @@ class Options:
     round_s: float = 14          # at least; a round ends when its requests are through
     requests: int = 20000        # of the flood, in all rounds together
     rate: int = 100              # injections a second of the well-behaved client
-    rate_held: float = 0.5       # so much of it at least, where other tests run beside this one
     logins: int = 1500           # bad log-ins, and as many garbage tokens, in all rounds together
     guessers: int = 20           # addresses that they come from
     slow: int = 250              # slow clients at once
@@ -61,8 +60,8 @@ class Options:
         "connections": 400, "requests_per_principal": 100, "actions_per_minute": 1500})
 
 
-LONG = Options(rounds=10, round_s=60, requests=1000000, rate_held=0.95, logins=10000,
-               guessers=100, slow=1000, readers=200, polls=300, vanish=60, hup_s=15, cycle_s=250,
+LONG = Options(rounds=10, round_s=60, requests=1000000, logins=10000, guessers=100, slow=1000,
+               readers=200, polls=300, vanish=60, hup_s=15, cycle_s=250,
                hold_off_s=150, cost=8, request_s=10, idle_s=15, history=10000, audit=50000,
                growth_kb=8192, limits={"requests_per_principal": 256})
 

@@ -90,10 +90,8 @@ class HostileProxy(lab.TestCase):
         for kind, count in self.proxy.tally.items():
             self.assertGreater(count, 300, kind)
         for key, count in done.items():
-            # Else nothing of a session was tried. How many of them end in time is the machine's: a
-            # third to a half on an idle one.
-            with self.subTest("some were delivered", key=key):
-                self.assertGreaterEqual(delivered[key], count / 10)
+            with self.subTest("enough were delivered", key=key):
+                self.assertGreaterEqual(delivered[key], count / 3)
 
 
 if __name__ == "__main__":

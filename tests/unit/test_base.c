@@ -239,6 +239,36 @@ static void test_heap(void **state)
     assert_true(after.used + size * count <= during.used);
 }
 
+static size_t resident(void)
+{
+    size_t pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%*u %zu", &pages), 1);
+    fclose(file);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* The last piece keeps the heap from shrinking by itself, as what a new configuration leaves does. */
+static void test_heap_trim(void **state)
+{
+    (void)state;
+    enum { SIZE = 1000, COUNT = 32768 };
+    static void *pieces[COUNT];
+    if (heap_bytes().used == 0)
+        skip();
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_non_null(pieces[i] = malloc(SIZE));
+        memset(pieces[i], 1, SIZE);
+    }
+    for (size_t i = 0; i + 1 < COUNT; i++)
+        free(pieces[i]);
+    size_t before = resident();
+    heap_trim();
+    assert_true(resident() + (size_t)SIZE * COUNT / 2 < before);
+    free(pieces[COUNT - 1]);
+}
+
 static void test_report(void **state)
 {
     struct report report = {0};
@@ -392,7 +422,7 @@ int main(void)
         cmocka_unit_test(test_uuid_valid),      cmocka_unit_test(test_uuid_random),
         cmocka_unit_test(test_secret),          cmocka_unit_test(test_secret_equal),
         cmocka_unit_test(test_secret_random),   cmocka_unit_test(test_report),
-        cmocka_unit_test(test_heap),
+        cmocka_unit_test(test_heap),            cmocka_unit_test(test_heap_trim),
         cmocka_unit_test(test_log_levels),      cmocka_unit_test(test_log_to_a_person),
         cmocka_unit_test(test_log_is_one_line), cmocka_unit_test(test_log_that_nobody_reads),
     };
