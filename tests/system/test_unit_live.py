@@ -28,6 +28,11 @@ UNIT = "check-nmid.service"
 OWN, OTHER = 4711, 4712  # users that are in no file; the first gets the group nmid
 
 
+def made_with(line):
+    """-> the match of such a line of the build's Makefile, None where there is none."""
+    return re.search("^" + line, (lab.top_builddir / "Makefile").read_text(), re.M)
+
+
 # ---- The launcher ----
 
 LAUNCH = r"""
@@ -47,7 +52,11 @@ nspawn() {
 keep=
 [ "$booted" = yes ] || keep=--keep-unit
 nspawn /bin/true >"$out/probe" 2>&1 || exit 77
-make -s -C "$top_builddir" install COMMIT_ASKED= DESTDIR="$dir/root" >"$out/install" 2>&1
+# What has a prefix in which systemd does not look (make distcheck's) goes to one where it does.
+case $prefix in /usr|/usr/local) to=$prefix ;; *) to=/usr/local ;; esac
+make -s -C "$top_builddir" install COMMIT_ASKED= prefix="$to" DESTDIR="$dir/root" >"$out/install" 2>&1
+[ "$to" = "$prefix" ] || sed -i "s|$prefix/|$to/|g" \
+    "$dir/root$to/lib/tmpfiles.d/nmid.conf" "$dir/root$to/lib/systemd/system/nmid.service"
 own=$dir/root/etc/systemd/system
 rm -rf "$own/nmid.service" "$own/nmid.service.d"
 cp "$out/$UNIT" "$own/$UNIT"
@@ -103,7 +112,8 @@ class Live(lab.TestCase):
             script=lab.top_srcdir / "tests/system/test_unit_live.py"))
         environment = {key: value for key, value in os.environ.items()
                        if not key.startswith(("MAKE", "MFLAGS"))}
-        environment |= {"UNIT": UNIT, "top_srcdir": str(lab.top_srcdir),
+        prefix = made_with("prefix = (.*)").group(1)
+        environment |= {"UNIT": UNIT, "prefix": prefix, "top_srcdir": str(lab.top_srcdir),
                         "top_builddir": str(lab.top_builddir), "SYSTEMD_COLORS": "0"}
         group = None if booted else OwnCgroup()
         try:
@@ -357,7 +367,9 @@ if __name__ == "__main__":
         lab.main()
     elif os.geteuid() != 0:
         skip("only root can start a container with all of systemd in it")
-    elif re.search("^NMID_CFLAGS = .*-fsanitize", (lab.top_builddir / "Makefile").read_text(), re.M):
+    elif made_with("NMID_CFLAGS = .*-fsanitize"):
         skip("the sanitizers want more than the sandbox allows")
+    elif made_with("HAVE_SYSTEMD_TRUE = #"):
+        skip("no unit is installed (--without-systemd)")
     del Inside
     lab.main(needs=("systemd-nspawn", "unshare", "make", "htpasswd", "openssl", "setpriv"))
