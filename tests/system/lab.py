@@ -86,6 +86,8 @@ def node(name, sim, address=None, **keys):
 
 # A shell that starts a test in the background has it ignore SIGINT, and so would what the test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# So that what a test started ends with it, whoever ends the test.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 class Process(subprocess.Popen):
@@ -277,7 +279,12 @@ class TestCase(unittest.TestCase):
         signal.signal(signal.SIGALRM, self._too_long)
         signal.alarm(self.time_limit)
         self.addCleanup(self._stop_all)
-        super().run(result)
+        try:
+            super().run(result)
+        except KeyboardInterrupt:  # unittest then leaves the clean-up undone
+            self.doCleanups()
+            shutil.rmtree(self.dir, ignore_errors=True)
+            raise
         signal.alarm(0)
         if len(result.failures) + len(result.errors) == before:
             shutil.rmtree(self.dir)
