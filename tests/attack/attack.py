@@ -167,7 +167,7 @@ class Siege:
         self.reload()
         lab.wait_for(lambda: self.nmid.log().count("nmid: reloaded: ") == self.reloads, 60,
                      "a reload")
-        return (watch.settle(lambda: watch.memory_kb(self.pid), 10, 2),
+        return (watch.settle(lambda: lab.memory_kb(self.pid), 10, 2),
                 watch.settle(lambda: self.target.metrics().heap_kb, 5, 1))
 
     # ---- All of it ----

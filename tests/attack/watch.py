@@ -6,13 +6,9 @@ import re
 import threading
 import time
 
+import lab
+
 LIMIT = re.compile(r'^nmid_limit_reached_total\{limit="(\w+)"\} (\d+)$', re.M)
-
-
-def memory_kb(pid):
-    """What the process has for itself alone: private pages, in kB."""
-    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as lines:
-        return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
 
 
 def descriptors(pid):
@@ -100,7 +96,7 @@ class Watch(threading.Thread):
     def run(self):
         while not self.over.wait(0.5):
             try:
-                now = {"memory_kb": memory_kb(self.pid), "descriptors": descriptors(self.pid),
+                now = {"memory_kb": lab.memory_kb(self.pid), "descriptors": descriptors(self.pid),
                        "threads": threads(self.pid)}
             except OSError:
                 return

@@ -33,9 +33,23 @@ def built(path):
     return str(program)
 
 
+def sanitized():
+    """Whether nmid is built with a sanitizer, which keeps what was freed, and copies of its own."""
+    return b"__asan_init" in Path(built("nmid")).read_bytes()
+
+
 def which(name):
     """A program of the system, in /usr/sbin too; None if it is missing."""
     return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+
+
+def memory_kb(pid):
+    """What nmid's process has for itself alone: private pages, in kB."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except PermissionError:
+        raise unittest.SkipTest("only root may look: nmid is not dumpable") from None
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
 
 
 def wait_for(predicate, timeout=10, what="a condition"):

@@ -122,6 +122,19 @@ class MainJob(lab.TestCase):
         self.assertEqual(self.put(nmid, "n2")[0], 202)
         self.assertEqual(self.put(nmid, "n3")[0], 404)
 
+    def test_a_reload_gives_back_what_the_old_configuration_had(self):
+        if lab.sanitized():
+            self.skipTest("a sanitizer keeps what was freed")
+        sim = self.bmcsim()
+        fleet = [lab.node(f"n{number}", sim, f"127.9.{number >> 8}.{number & 255}")
+                 for number in range(8000)]
+        nmid = self.nmid(fleet[:1])
+        before = lab.memory_kb(nmid.process.pid)
+        nmid.reload(nodes=fleet)
+        self.assertGreater(lab.memory_kb(nmid.process.pid), before + 4000)
+        nmid.reload(nodes=fleet[:1])
+        self.assertLess(lab.memory_kb(nmid.process.pid), before + 1000)
+
     def test_sigterm_awaits_what_was_sent_and_fails_what_was_not(self):
         sim = self.bmcsim("--count", "2", "--set", "control_delay_ms=1500")
         sim.set(sim.address(1), "blackhole", "on")

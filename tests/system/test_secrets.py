@@ -29,7 +29,6 @@ RUN = lab.Path("/run/systemd/journal")
 # JOURNAL_STREAM as systemd sets it, of the stderr that it gives.
 AS_A_SERVICE = 'JOURNAL_STREAM=$(stat -L -c %d:%i /dev/stderr) exec "$@"'
 LETTERS = string.ascii_letters + string.digits
-SANITIZED = b"__asan_init" in lab.Path(lab.built("nmid")).read_bytes()
 
 
 def mark(length=28):
@@ -230,7 +229,7 @@ class Secrets(lab.TestCase):
 
     def check_process(self, searched, pid, needed, planted, with_core):
         self.check_proc(searched, pid)
-        if SANITIZED:
+        if lab.sanitized():
             return  # a sanitizer keeps what was freed
         try:
             open(f"/proc/{pid}/mem", "rb").close()

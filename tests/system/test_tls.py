@@ -815,17 +815,13 @@ class Hostile(TlsCase):
         self.assertEqual([result[0] for result in results], [200] * 100)
 
     def test_memory_is_flat(self):
-        if self.sanitized():
+        if lab.sanitized():
             self.skipTest("a sanitizer keeps what is freed")
         self.handshakes(300)
-        before = self.memory()
+        before = lab.memory_kb(self.daemon.process.pid)
         self.handshakes(1200)
-        grown = self.memory() - before
+        grown = lab.memory_kb(self.daemon.process.pid) - before
         self.assertLess(grown, 200, f"grew by {grown} KiB in 1200 handshakes")
-
-    def sanitized(self):
-        with open(lab.built("nmid"), "rb") as program:
-            return b"__asan_init" in program.read()
 
     def handshakes(self, count):
         """A third of them fails, in one way or another."""
@@ -842,11 +838,6 @@ class Hostile(TlsCase):
                         self.assertEqual(answer(client)[0], 200)
                 except ssl.SSLError:
                     self.assertEqual(number % 6, 4)
-
-    def memory(self):
-        """KiB that are its own."""
-        with open(f"/proc/{self.daemon.process.pid}/smaps_rollup", encoding="ascii") as file:
-            return sum(int(line.split()[1]) for line in file if line.startswith("Private_Dirty"))
 
 
 if __name__ == "__main__":

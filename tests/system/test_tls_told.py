@@ -15,7 +15,6 @@ from test_tls import HEALTH, NODES, TlsCase, answer, text_of
 
 DAY = 86400
 SHIM = "tests/system/clock_shim.so"
-SANITIZED = b"__asan_init" in pathlib.Path(lab.built("nmid")).read_bytes()
 METRICS = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -295,7 +294,7 @@ class InForce(Told):
 
     def test_once_a_day(self):
         self.serve()
-        if SANITIZED:
+        if lab.sanitized():
             raise unittest.SkipTest("a sanitizer's clock_gettime() comes before the shim's")
         ends = self.ends(self.web)  # in 60 days
         words = f"TLS of 127.0.0.1:{self.daemon.port}: the certificate of CN=web expire"
