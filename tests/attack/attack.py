@@ -142,7 +142,7 @@ class Siege:
                           "cpu": round((watch.processor_s(self.pid) - used) / seconds, 2),
                           "no_cpu": round((watch.waited_s(self.pid) - waited) / seconds, 2),
                           "used_kb": used_kb, "peak_kb": peak,
-                          "memory_kb": memory, "descriptors": watch.descriptors(self.pid),
+                          "memory_kb": memory, "descriptors": lab.descriptors(self.pid),
                           "threads": watch.threads(self.pid)})
         print(json.dumps(self.rows[-1]), flush=True)
 
@@ -174,7 +174,7 @@ class Siege:
 
     def run(self):
         """-> verdict.Evidence"""
-        start = {"descriptors": watch.descriptors(self.pid) - watch.kept(self.target.keystone_port),
+        start = {"descriptors": lab.descriptors(self.pid) - watch.kept(self.target.keystone_port),
                  "threads": watch.threads(self.pid)}
         began = time.monotonic()
         client = self.begin_client()

@@ -143,7 +143,7 @@ def host(evidence):
     # are kept, as many as there were questions at a time, but no more than KEPT.
     port = siege.target.keystone_port
     most = evidence.start["descriptors"] + 2
-    now = wait(lambda: watch.descriptors(siege.pid) - watch.kept(port), most, patience)
+    now = wait(lambda: lab.descriptors(siege.pid) - watch.kept(port), most, patience)
     if now > most or watch.kept(port) > KEPT:
         found.append(f"{now} descriptors and {watch.kept(port)} connections to Keystone, "
                      f"{evidence.start['descriptors']} at the start: {watch.kinds(siege.pid)}")

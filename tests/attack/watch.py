@@ -11,10 +11,6 @@ import lab
 LIMIT = re.compile(r'^nmid_limit_reached_total\{limit="(\w+)"\} (\d+)$', re.M)
 
 
-def descriptors(pid):
-    return len(os.listdir(f"/proc/{pid}/fd"))
-
-
 def threads(pid):
     return len(os.listdir(f"/proc/{pid}/task"))
 
@@ -96,7 +92,7 @@ class Watch(threading.Thread):
     def run(self):
         while not self.over.wait(0.5):
             try:
-                now = {"memory_kb": lab.memory_kb(self.pid), "descriptors": descriptors(self.pid),
+                now = {"memory_kb": lab.memory_kb(self.pid), "descriptors": lab.descriptors(self.pid),
                        "threads": threads(self.pid)}
             except OSError:
                 return

@@ -4,6 +4,7 @@ nmid with a configuration of its own; HTTP and nmictl against it. Only the stand
 
 A test file derives its cases from lab.TestCase and ends with lab.main(needs=("ipmitool", ...)).
 """
+import contextlib
 import http.client
 import json
 import os
@@ -43,13 +44,26 @@ def which(name):
     return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 
 
+@contextlib.contextmanager
+def looking_into_nmid():
+    """Its process is not dumpable: for who may not look into it, the test is skipped."""
+    try:
+        yield
+    except PermissionError:
+        raise unittest.SkipTest("only root may look into nmid's process") from None
+
+
 def memory_kb(pid):
     """What nmid's process has for itself alone: private pages, in kB."""
-    try:
+    with looking_into_nmid():
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except PermissionError:
-        raise unittest.SkipTest("only root may look: nmid is not dumpable") from None
     return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
+
+
+def descriptors(pid):
+    """How many nmid's process has."""
+    with looking_into_nmid():
+        return len(os.listdir(f"/proc/{pid}/fd"))
 
 
 def wait_for(predicate, timeout=10, what="a condition"):

@@ -15,7 +15,7 @@ TOKENS = "/v3/auth/tokens"
 def memory_of(nmid):
     """What is in its memory (but for a sanitizer's own, which is terabytes of nothing)."""
     proc, found = lab.Path("/proc") / str(nmid.process.pid), []
-    with open(proc / "mem", "rb", buffering=0) as memory:
+    with lab.looking_into_nmid(), open(proc / "mem", "rb", buffering=0) as memory:
         for line in (proc / "maps").read_text().splitlines():
             span, mode = line.split()[:2]
             first, last = (int(text, 16) for text in span.split("-"))

@@ -124,7 +124,7 @@ class TlsCase(lab.TestCase):
             return int(file.read().split()[0]) / 1e9
 
     def descriptors(self):
-        return len(os.listdir(f"/proc/{self.daemon.process.pid}/fd"))
+        return lab.descriptors(self.daemon.process.pid)
 
 
 class Server(TlsCase):
