@@ -54,10 +54,11 @@ def looking_into_nmid():
 
 
 def memory_kb(pid):
-    """What nmid's process has for itself alone: private pages, in kB."""
+    """What nmid's process has for itself alone, in kB: the pages that it has written to. (Those that it
+    only reads from a file become private, too, when the last other process that runs the file ends.)"""
     with looking_into_nmid():
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_Dirty"))
 
 
 def descriptors(pid):
