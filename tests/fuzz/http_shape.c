@@ -173,20 +173,30 @@ static bool read_field(struct text line, struct head *head)
 }
 
 /* After a first field libmicrohttpd 0.9.75 takes a line that begins with a colon for the last one,
- * and of ":" with a bare LF it leaves no trace. */
-static bool is_colon_end(const struct text *rest, unsigned before)
+ * and where all that ends the head is four bytes it leaves no trace: CR LF ":" LF, or LF ":" CR LF.
+ * *ret_line is the field before it in the second. */
+static bool take_colon_end(struct text *rest, unsigned before, struct text *ret_line)
 {
-    return before > 0 && rest->len >= 2 && memcmp(rest->at, ":\n", 2) == 0;
+    const char *at = rest->at, *lf = rest->len == 0 ? NULL : memchr(at, '\n', rest->len);
+    size_t left = lf == NULL ? 0 : rest->len - (size_t)(lf - at);
+    *ret_line = (struct text){at, 0};
+    if (before > 0 && left > 0 && lf == at + 1 && at[0] == ':') {
+        *rest = (struct text){lf + 1, left - 1};
+        return true;
+    }
+    if (left < 4 || lf == at || lf[1] != ':' || (lf[2] != '\r' && lf[2] != '\0') || lf[3] != '\n')
+        return false;
+    ret_line->len = (size_t)(lf - at);
+    *rest = (struct text){lf + 4, left - 4};
+    return true;
 }
 
 static enum line read_fields(struct text *rest, struct head *head)
 {
     for (unsigned before = 0;; before++) {
         struct text line;
-        if (is_colon_end(rest, before)) {
-            *rest = (struct text){rest->at + 2, rest->len - 2};
-            return LINE_WHOLE;
-        }
+        if (take_colon_end(rest, before, &line))
+            return line.len == 0 || read_field(line, head) ? LINE_WHOLE : LINE_BENT;
         enum line result = take_line(rest, &line);
         if (result != LINE_WHOLE)
             return result;
