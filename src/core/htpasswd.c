@@ -50,7 +50,7 @@ static bool is_user(const char *text, size_t len)
 /* "$2y$05$" and 53 characters. *ret_cost is set when all but the cost is right. */
 static bool is_bcrypt(const char *text, size_t len, unsigned *ret_cost)
 {
-    if (len != HTPASSWD_HASH_LEN || text[0] != '$' || text[1] != '2' ||
+    if (len != HTPASSWD_HASH_LEN || text[0] != '$' || text[1] != '2' || text[2] == '\0' ||
         strchr("aby", text[2]) == NULL || text[3] != '$' || text[6] != '$')
         return false;
     if (text[4] < '0' || text[4] > '9' || text[5] < '0' || text[5] > '9')

@@ -138,6 +138,22 @@ static void test_refused(void **state)
     }
 }
 
+/* Wherever a NUL stands, a line with one is refused. */
+static void test_nul(void **state)
+{
+    static const char line[] = "alice:" HASH_A;
+    (void)state;
+    for (size_t i = 0; i < sizeof line - 1; i++) {
+        char text[sizeof line];
+        struct report errors = {0};
+        memcpy(text, line, sizeof text);
+        text[i] = '\0';
+        assert_null(htpasswd_parse("f", text, sizeof line - 1, &errors));
+        assert_int_equal(errors.count, 1);
+        report_clear(&errors);
+    }
+}
+
 static void test_all_mistakes_and_limits(void **state)
 {
     struct report errors = {0};
@@ -459,6 +475,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_nul),
         cmocka_unit_test(test_all_mistakes_and_limits),
         cmocka_unit_test(test_known_hashes),
         FILE_CASE(test_program),
