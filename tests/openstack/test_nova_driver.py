@@ -176,8 +176,9 @@ class NovaDriver(BaremetalCase):
 
     def test_conflict(self):
         """Another caller's is under way: 409 as long as it is, then the hold-off."""
-        nmid = self.serve_as("http_basic", [self.node("n1")], hold_off_s=150)
-        self.sim.set(self.made["n1"], "control_delay_ms", "8000")
+        nmid = self.serve_as("http_basic", [self.node("n1")], hold_off_s=150,
+                             ipmi={"timeout_ms": 60000, "answer_ms": 50000})
+        self.sim.set(self.made["n1"], "control_delay_ms", "20000")  # time for a client to start
         first = threading.Thread(target=lambda: self.run_client(
             [*self.login(nmid, "anna")[0], "node", "inject", "nmi", "n1"],
             self.login(nmid, "anna")[1]))
