@@ -252,15 +252,19 @@ class Nmid:
         self.write_conf()
         self.process = self.case.start([built("nmid"), "-c", self.conf])
         count = len(self.settings["listen"])
-        wait_for(lambda: len(self._listening()) == count, 30, "nmid to listen")
+        wait_for(lambda: self._is_ready() and len(self._listening()) == count, 30, "nmid to be ready")
         where = self._listening()
         tcp = [text for text in where if re.search(r":\d+$", text)]
         self.port = int(tcp[0].rsplit(":", 1)[1]) if tcp else None
         self.url = f"http://{tcp[0]}" if tcp else "unix:" + where[0].removeprefix("unix:")
 
-    def _listening(self):
+    def _is_ready(self):
+        """It says where it listens before it has all of its descriptors."""
         if self.process.poll() is not None:
             raise AssertionError(f"nmid did not start: {self.log()}")
+        return re.search(r"nmid \S+ is ready: .*\n", self.log())
+
+    def _listening(self):
         return re.findall(r"listening on (\S*[^\s,;.])", self.log())
 
     def log(self):
