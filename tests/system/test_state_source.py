@@ -27,7 +27,7 @@ class StateSource(lab.TestCase):
 
     def start_nmid(self, nodes, users=False, **ironic):
         settings = {"state_source": "ironic",
-                    "ironic": {"url": self.ironic.url, "timeout_ms": 1000, **ironic}}
+                    "ironic": {"url": self.ironic.url, "timeout_ms": 10000, **ironic}}
         if users:
             settings["auth"] = {"strategy": "http_basic", "user_file": str(self.user_file()),
                                 "users": [{"name": name, "project_id": project, "roles": [role]}
@@ -207,7 +207,7 @@ class StateSource(lab.TestCase):
     def test_silent(self):
         """503 for everything and everybody, in the same words; no interrupt; one line in the log."""
         self.ironic.node(lab.node_uuid("n1"), owner="demo")
-        nmid = self.start_nmid(self.nodes("n1"), users=True, cache_s=0)
+        nmid = self.start_nmid(self.nodes("n1"), users=True, cache_s=0, timeout_ms=1000)
         self.assertEqual(self.inject(nmid, "n1", "alice")[0], 202)
         faults = ("status=500", "status=503", "status=401", "status=403", "hang", "close",
                   "garbage", "html", "huge", "redirect", "old", "down")

