@@ -22,6 +22,7 @@
 #define WAIT_S        20   /* of one long poll */
 #define POLL_GRACE_MS 5000 /* and how much longer its answer may take */
 #define TURN_MS       1000
+#define CUT_US        (SECOND_US / 100) /* a request ends so much before its job at most */
 
 static void job_post(struct job *job);
 static void job_check(struct job *job);
@@ -69,17 +70,23 @@ static long job_left_ms(const struct job *job, int64_t limit_us)
     return left < 1000 ? 1 : (long)(left / 1000);
 }
 
-/* Tries resume() again after a pause that grows, until patience or the job's time is over. */
+/* Tries resume() again after a pause that grows, until patience or the job's time is over. What went
+ * wrong is told of the last try, but for one that the end of the job's time cut short: that it was not
+ * answered within some milliseconds says nothing of nmid. */
 static void job_again(struct job *job, void (*resume)(struct job *job), bool away, const char *why)
 {
     int64_t now = clock_mono_us();
+    if (job->why == NULL || now < job->deadline - CUT_US) {
+        free(job->why);
+        job->why = strdup(why);
+    }
     if (job->lost == 0)
         job->lost = now;
     int64_t end = job->lost + (away ? AWAY_US : PATIENCE_US);
     if (end > job->deadline)
         end = job->deadline;
     if (now + job->pause_us >= end) {
-        job_unknown(job, why);
+        job_unknown(job, job->why != NULL ? job->why : why);
         return;
     }
     job->resume = resume;
@@ -119,6 +126,8 @@ static bool job_take(struct job *job, json_t *action)
     snprintf(job->id, sizeof job->id, "%s", id);
     json_decref(job->action);
     job->action = json_incref(action);
+    free(job->why);
+    job->why = NULL;
     job->lost = 0;
     job->pause_us = PAUSE_MIN_US;
     return true;
@@ -453,8 +462,10 @@ json_t *job_json(const struct job *job)
 
 void injection_clear(struct injection *injection)
 {
-    for (size_t i = 0; i < injection->count && injection->jobs != NULL; i++)
+    for (size_t i = 0; i < injection->count && injection->jobs != NULL; i++) {
         json_decref(injection->jobs[i].action);
+        free(injection->jobs[i].why);
+    }
     free(injection->jobs);
     free(injection->active);
     free(injection->body);

@@ -25,6 +25,7 @@ struct job {
     bool sent;                    /* a request may have reached nmid */
     int64_t deadline, lost, wake; /* monotonic; 0: none; lost: since when it is asked again */
     int64_t pause_us;             /* the next one */
+    char *why;                    /* while it is asked again: what went wrong; or NULL */
     json_t *action;               /* nmid's action as last seen, or NULL */
     char id[48];                  /* its id, or "" */
     enum verdict verdict;

@@ -197,6 +197,15 @@ class Trouble(Case):
         self.assertEqual(len(set(self.keys())), 1)
         self.assertEqual(self.fake.injections, {"n1": 1})
 
+    def test_the_last_try_is_cut_short(self):
+        """By the end of nmictl's own time: what is told is what went wrong before."""
+        self.fake.fault("POST", "/actions$", "drop")
+        self.fake.fault("POST", "/actions$", "hang")
+        result = self.expect(3, "--timeout", "2", "inject-nmi", "n1")
+        self.assert_unknown(result)
+        self.assertIn(f"the connection to nmid at {self.fake.url} was lost", result.stdout)
+        self.assert_one_key(2)
+
     def test_never_cleared_up_json(self):
         self.fake.fault("POST", "/actions$", "drop", 1000)
         item, = self.expect_json(3, "--timeout", "1", "inject-nmi", "n1")
