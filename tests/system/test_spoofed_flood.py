@@ -129,10 +129,10 @@ class SpoofedFlood(lab.TestCase):
               f"sessions, slowest answer of HTTP {1000 * slowest:.0f} ms", flush=True)
         if spoofed:
             self.assertGreater(ignored, 0)  # they have reached the sessions
-            self.assertGreater(total["delivered"], 0.9 * rounds * BMCS)
+            self.assertGreater(total["delivered"], 0.5 * rounds * BMCS)
         else:
             self.assertEqual(ignored, 0)
-            self.assertEqual(total["delivered"], rounds * BMCS)
+            self.assertGreater(total["delivered"], 0.9 * rounds * BMCS)
 
     def test_flood(self):
         actions, _ = self.inject_all()  # so that nmid has its port
